@@ -1,0 +1,29 @@
+import type { CallSession } from "./call-session/call-session";
+import type { UserHub } from "./user-hub/user-hub";
+
+/** The bindings, variables and secrets of a deployment: `wrangler.toml`, and `docs/deploy.md`. */
+export interface Env {
+  USER_HUB: DurableObjectNamespace<UserHub>;
+  CALL_SESSION: DurableObjectNamespace<CallSession>;
+  /** The first D1 database; `DB_1` … where the archive is spread over several. */
+  DB: D1Database;
+  ASSETS: Fetcher;
+
+  /** 32 bytes, base64: what is derived from it encrypts secrets at rest and signs instance tokens. */
+  MASTER_KEY: string;
+  /** What the admin command line shows as `Authorization: Bearer`. At least 32 characters. */
+  ADMIN_TOKEN: string;
+  /** `local`, `sandbox` or `production`. */
+  ENVIRONMENT: string;
+
+  /** Cloudflare TURN: https://developers.cloudflare.com/realtime/turn/ */
+  TURN_KEY_ID?: string;
+  TURN_KEY_API_TOKEN?: string;
+  /** Where the Cloudflare API is; a test puts a stand-in there. */
+  TURN_API_URL?: string;
+  /** Any TURN server with a shared secret: comma-separated `turn:host:port?transport=udp`. */
+  TURN_URLS?: string;
+  TURN_SECRET?: string;
+  /** Comma-separated `stun:host:port`. */
+  STUN_URLS?: string;
+}

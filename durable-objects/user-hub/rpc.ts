@@ -1,0 +1,81 @@
+/** What the edge and the call sessions ask of a {@link UserHub}, beside the socket itself. */
+import type { CallFrame, CallPosition } from "../../protocol";
+
+/** A user, fully named: the key of a UserHub. */
+export interface UserAddress {
+  applicationKey: string;
+  userId: string;
+}
+
+/** One connection, as the hub vouches for it. */
+export interface Party extends UserAddress {
+  instanceId: string;
+  connectionId: string;
+}
+
+/** What makes a registration acceptable once: checked and used up by the hub. */
+export type RegistrationProof =
+  /** Scheme 2. `sequence` is a uint64 in decimal. */
+  | { kind: "sequence"; sequence: string }
+  /** Scheme 3. `expires` is in milliseconds since 1970. */
+  | { kind: "nonce"; nonce: string; expires: number };
+
+export interface NewInstance {
+  user: UserAddress;
+  proof: RegistrationProof;
+  deviceId?: string;
+  /** When the instance itself expires (`sinch:rtc:instance:exp`), milliseconds since 1970. */
+  instanceExpires?: number;
+  reference: string;
+}
+
+export interface InstanceInfo {
+  instanceId: string;
+  deviceId?: string;
+  /** Milliseconds since 1970, all of them. */
+  created: number;
+  renewed: number;
+  expires?: number;
+  /** Connections open now. */
+  connections: number;
+}
+
+export interface Presence {
+  online: boolean;
+  lastSeen: number | null;
+}
+
+/** Events of a call for the connections of one user. */
+export interface Delivery {
+  user: UserAddress;
+  frames: {
+    frame: CallFrame;
+    /** Only this connection (instanceId/connectionId); otherwise every available one. */
+    to?: string;
+    /** Every available one but this. */
+    except?: string;
+  }[];
+  reference: string;
+}
+
+export interface DeliveryResult {
+  /** Keys of the connections of the user that are there for calls: instanceId/connectionId. */
+  available: string[];
+  /** Keys of all connections of the user. */
+  connected: string[];
+}
+
+/** A call that rings for the user, offered also to devices that connect until `until`. */
+export interface Ring extends Delivery {
+  callId: string;
+  origin?: string;
+  until: number;
+}
+
+export interface RingResult extends DeliveryResult {
+  /** The user was registered at least once. */
+  known: boolean;
+  blocked: boolean;
+}
+
+export type { CallPosition };

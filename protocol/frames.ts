@@ -1,0 +1,288 @@
+/**
+ * What travels over the active connection: one WebSocket, one JSON object per frame.
+ *
+ * 1. The client opens `wss://{environmentHost}/v1/connect` with the subprotocols `carillon.v1` and
+ *    `token.{instanceToken}`, and says {@link Hello}. The server answers {@link Welcome}, or
+ *    {@link Refused} and closes.
+ * 2. A frame of the client with an `id` is a request. It gets exactly one {@link Answer} or
+ *    {@link Failure} with that id, and what it asked for is durable by then.
+ * 3. Nothing of a call is lost, in either direction, and nothing is applied twice: the server
+ *    numbers what it tells a party ({@link CallFrame.seq}), the client numbers what it tells the
+ *    call ({@link CallRequest.n}), and each side acknowledges cumulatively (`ack` and `n` of
+ *    {@link Synced}). After a drop, a new connection says in {@link Hello.calls} how far it has
+ *    come; the server sends the rest and one {@link Synced} per call, and the client sends again
+ *    whatever lies above `n`.
+ * 4. A ping is the text `ping`, answered `pong`; the server does not wake up for it.
+ *
+ * Words: an *instance* is one installation of an app for one user; a *connection* is one tab or
+ * process of it and keeps its `connectionId` when its socket comes back.
+ */
+import type { ErrorBody } from "./errors";
+
+/** The versions of this protocol that this build speaks. */
+export const protocolVersions: readonly number[] = [1];
+/** The WebSocket subprotocol that the server selects. */
+export const subprotocol = "carillon.v1";
+/** The prefix of the subprotocol entry that carries the instance token. */
+export const tokenSubprotocolPrefix = "token.";
+
+/** Why the server closed a socket. The SDK comes back by itself where it makes sense. */
+export const closeCodes = {
+  /** Close normally, or a client that says nothing sensible. */
+  tooManyBadFrames: 4400,
+  /** The instance was revoked, or its token has expired: renew or register. */
+  unauthorized: 4401,
+  /** No hello came in time, or not as the first frame. */
+  helloExpected: 4408,
+  /** The same connection came back on another socket. */
+  replaced: 4409,
+  versionRefused: 4426,
+  /** Far too many frames; come back after a while. */
+  rateLimited: 4429,
+} as const;
+
+// ---- calls: shared words ----------------------------------------------------------------------
+
+export type CallState = "initiating" | "progressing" | "ringing" | "answered" | "established" | "ended";
+
+export type EndCause =
+  | "none"
+  | "timeout"
+  | "denied"
+  | "noAnswer"
+  | "failure"
+  | "hungUp"
+  | "canceled"
+  | "otherDeviceAnswered"
+  | "inactive"
+  | "insufficientFunds";
+
+export type CallHeaders = Record<string, string>;
+
+export interface SessionDescription {
+  type: "offer" | "answer";
+  sdp: string;
+}
+
+/** As RTCIceCandidate.toJSON() gives it. */
+export interface Candidate {
+  candidate: string;
+  sdpMid?: string | null;
+  sdpMLineIndex?: number | null;
+  usernameFragment?: string | null;
+}
+
+/** What a party does with its media: a notice for the other one's display. */
+export interface MediaState {
+  muted: boolean;
+  held: boolean;
+  video: "off" | "on" | "paused" | "screen";
+}
+
+/** When a call came to each state, milliseconds since 1970 on the server's clock. */
+export interface CallTimes {
+  started: number;
+  progressing?: number;
+  ringing?: number;
+  answered?: number;
+  established?: number;
+  ended?: number;
+}
+
+export interface IceServer {
+  urls: string[];
+  username?: string;
+  credential?: string;
+}
+
+/** How far a connection has come in a call. */
+export interface CallPosition {
+  callId: string;
+  /** The application that the call belongs to, when that is not the connection's own. */
+  origin?: string;
+  /** The last {@link CallFrame.seq} that was applied; 0 for none. */
+  ack: number;
+}
+
+// ---- client to server -------------------------------------------------------------------------
+
+export type ClientFrame = Hello | SetState | CallRequest | Ack | IceServersRequest | PresenceRequest | Goodbye;
+
+/** The first frame on every socket. */
+export interface Hello {
+  type: "hello";
+  versions: number[];
+  /** Made by the client once per tab or process; a UUID. */
+  connectionId: string;
+  /** Name and version, for the log. */
+  sdk: string;
+  state: ConnectionState;
+  /** The calls that this connection takes part in or rings for. */
+  calls: CallPosition[];
+}
+
+/** Whether calls ring here. A connection that is not available is there for its own calls only. */
+export interface ConnectionState {
+  /** startListeningOnActiveConnection() was called, and the app can take calls. */
+  listening: boolean;
+  /** The page is hidden and the app did not enable the active connection in background. */
+  background: boolean;
+}
+
+export interface SetState {
+  type: "state";
+  id: number;
+  state: ConnectionState;
+}
+
+/** What a party wants of a call. */
+export interface CallRequest {
+  type: "call";
+  id: number;
+  callId: string;
+  origin?: string;
+  /** Counts this connection's operations on this call from 1; one that was applied is not applied again. */
+  n: number;
+  /** The last {@link CallFrame.seq} that was applied. */
+  ack: number;
+  op: CallOperation;
+}
+
+export type CallOperation =
+  /** The caller: make the call. Answered with {@link StartResult}. */
+  | {
+      op: "start";
+      to: string;
+      displayName?: string;
+      video: boolean;
+      headers: CallHeaders;
+      offer: SessionDescription;
+      /** 5 to 120. */
+      ringSeconds?: number;
+    }
+  /** A device of the callee: it rings here. */
+  | { op: "ringing" }
+  /** A device of the callee: take the call. The first one has it; others get `conflict`. */
+  | { op: "answer"; description: SessionDescription; candidates: Candidate[] }
+  | { op: "candidates"; candidates: Candidate[] }
+  /** Renegotiation: video comes or goes, ICE restarts. */
+  | { op: "description"; description: SessionDescription; candidates: Candidate[] }
+  | { op: "media"; media: MediaState }
+  /** Media arrives here (true), or has stopped (false). */
+  | { op: "flowing"; flowing: boolean }
+  /** Cancel, decline or hang up, whichever it is by now. With an error when this side cannot go on. */
+  | { op: "hangup"; error?: ErrorBody };
+
+export interface Ack {
+  type: "ack";
+  calls: CallPosition[];
+}
+
+/** Answered with {@link IceServersResult}. */
+export interface IceServersRequest {
+  type: "iceServers";
+  id: number;
+}
+
+/** Answered with {@link PresenceResult}. */
+export interface PresenceRequest {
+  type: "presence";
+  id: number;
+  userId: string;
+}
+
+/** The tab closes for good: its calls end now instead of after the 30 seconds of grace. */
+export interface Goodbye {
+  type: "goodbye";
+}
+
+// ---- server to client -------------------------------------------------------------------------
+
+export type ServerFrame = Welcome | Refused | Answer | Failure | CallFrame | Synced;
+
+export interface Welcome {
+  type: "welcome";
+  version: number;
+  versions: readonly number[];
+  userId: string;
+  instanceId: string;
+  /** The server's clock, milliseconds since 1970. */
+  time: number;
+  reference: string;
+}
+
+export interface Refused {
+  type: "refused";
+  versions: readonly number[];
+  error: ErrorBody;
+}
+
+export interface Answer {
+  type: "answer";
+  id: number;
+  result: StartResult | IceServersResult | PresenceResult | Record<string, never>;
+}
+
+/** A request that failed, or (`id` null) a frame that could not be read. */
+export interface Failure {
+  type: "error";
+  id: number | null;
+  error: ErrorBody;
+}
+
+export interface CallFrame {
+  type: "call";
+  callId: string;
+  origin?: string;
+  /** Grows within a call and party, with gaps. What is not greater than the last one is a repetition. */
+  seq: number;
+  event: CallEvent;
+}
+
+/** After a resume: all events of this call have been sent, and operations up to `n` were applied. */
+export interface Synced {
+  type: "synced";
+  callId: string;
+  n: number;
+  /** The server knows no such call (any more). */
+  unknown?: true;
+}
+
+export type CallEvent =
+  | {
+      event: "incoming";
+      from: { userId: string; displayName?: string };
+      video: boolean;
+      headers: CallHeaders;
+      offer: SessionDescription;
+      times: CallTimes;
+      /** When it stops ringing, on the server's clock. */
+      ringsUntil: number;
+    }
+  | { event: "progressing"; devices: number; time: number }
+  | { event: "ringing"; time: number }
+  /** To the caller: everything of the callee that was withheld until now. */
+  | { event: "answered"; description: SessionDescription; candidates: Candidate[]; time: number }
+  | { event: "candidates"; candidates: Candidate[] }
+  | { event: "description"; description: SessionDescription; candidates: Candidate[] }
+  | { event: "media"; media: MediaState }
+  | { event: "established"; time: number }
+  | { event: "ended"; cause: EndCause; times: CallTimes; error?: ErrorBody };
+
+// ---- results ----------------------------------------------------------------------------------
+
+export interface StartResult {
+  time: number;
+}
+
+export interface IceServersResult {
+  iceServers: IceServer[];
+  /** Milliseconds since 1970, server's clock: ask again before. */
+  expiresAt: number;
+}
+
+export interface PresenceResult {
+  online: boolean;
+  /** When the last connection of the user went, milliseconds since 1970; null for never. */
+  lastSeen: number | null;
+}

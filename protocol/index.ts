@@ -1,0 +1,5 @@
+export * from "./errors";
+export * from "./frames";
+export * from "./http";
+export * from "./limits";
+export * from "./values";

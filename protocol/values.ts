@@ -1,0 +1,46 @@
+/** The few rules about values that both sides check. */
+import { limits } from "./limits";
+
+const encoder = new TextEncoder();
+
+/** The length of a text in UTF-8 bytes. */
+export function byteLength(text: string): number {
+  return encoder.encode(text).length;
+}
+
+/** 1 to 40 characters, each printable ASCII 0x21 to 0x7E. Source: SPEC section 1. */
+export function isUserId(value: unknown): value is string {
+  return typeof value === "string" && value.length <= limits.userIdCharacters && /^[!-~]+$/.test(value);
+}
+
+/** A lowercase GUID. */
+export function isApplicationKey(value: unknown): value is string {
+  return typeof value === "string" && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value);
+}
+
+/** Call ids, connection ids and instance ids are lowercase UUIDs as well. */
+export const isUuid = isApplicationKey;
+
+/** String to string, {@link limits.headersBytes} in all. */
+export function areHeaders(value: unknown): value is Record<string, string> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  let bytes = 0;
+  for (const [name, text] of Object.entries(value)) {
+    if (typeof text !== "string") return false;
+    bytes += byteLength(name) + byteLength(text);
+  }
+  return bytes <= limits.headersBytes;
+}
+
+/**
+ * A callee's address: a user of the caller's own application, or `userId@applicationKey` for
+ * another application of the same account. An `@` that no application key follows belongs to the
+ * user id, where it is a legal character.
+ */
+export function parseAddress(address: string): { userId: string; applicationKey?: string } {
+  const at = address.lastIndexOf("@");
+  const key = address.slice(at + 1);
+  return at > 0 && isApplicationKey(key)
+    ? { userId: address.slice(0, at), applicationKey: key }
+    : { userId: address };
+}
