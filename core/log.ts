@@ -16,5 +16,7 @@ export function log(level: "info" | "warn" | "error", event: string, fields: Log
 
 /** A new reference: 16 hexadecimal characters. */
 export function newReference(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
 }

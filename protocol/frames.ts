@@ -106,7 +106,14 @@ export interface CallPosition {
 
 // ---- client to server -------------------------------------------------------------------------
 
-export type ClientFrame = Hello | SetState | CallRequest | Ack | IceServersRequest | PresenceRequest | Goodbye;
+export type ClientFrame =
+  | Hello
+  | SetState
+  | CallRequest
+  | Ack
+  | IceServersRequest
+  | PresenceRequest
+  | Goodbye;
 
 /** The first frame on every socket. */
 export interface Hello {
