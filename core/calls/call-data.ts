@@ -1,0 +1,112 @@
+/**
+ * The data of one call: everything that its session has to remember, as one plain value that goes
+ * into storage as it is.
+ */
+import type {
+  CallEvent,
+  CallHeaders,
+  CallState,
+  CallTimes,
+  EndCause,
+  ErrorBody,
+  SessionDescription,
+} from "../../protocol";
+
+export type Side = "caller" | "callee";
+
+/** The user on one side of a call. */
+export interface CallUser {
+  applicationKey: string;
+  userId: string;
+}
+
+/** An event that was told to one side, kept until that side has acknowledged it. */
+export interface LogEntry {
+  seq: number;
+  event: CallEvent;
+  /** Only for this connection. */
+  to?: string;
+  /** For every connection but this. */
+  except?: string;
+}
+
+/**
+ * What a side is told, in order. All of a callee's devices read the same log until one of them
+ * answers, each from its own position.
+ */
+export interface EventLog {
+  /** The seq of the newest entry, 0 for none. */
+  last: number;
+  entries: LogEntry[];
+}
+
+/** When something happens by itself; milliseconds since 1970. */
+export interface Deadlines {
+  /** Nobody answered. */
+  ring?: number;
+  /** Answered, but media does not run both ways. */
+  connect?: number;
+  /** The longest that a call may take. */
+  longest?: number;
+  /** Media has stopped. */
+  mediaLoss?: number;
+  /** A side has lost its connection to us. */
+  callerAway?: number;
+  calleeAway?: number;
+  /** Look whether both sides are still there: a crash of the server tells nobody. */
+  probe?: number;
+  /** Write the record, then forget the call. */
+  linger?: number;
+}
+
+export interface CallData {
+  callId: string;
+  applicationKey: string;
+  reference: string;
+  caller: CallUser & { connection: string };
+  /** `connection`: the one that answered. */
+  callee: CallUser & { connection?: string };
+  displayName?: string;
+  video: boolean;
+  headers: CallHeaders;
+  offer: SessionDescription;
+  state: CallState;
+  cause: EndCause;
+  error?: ErrorBody;
+  times: CallTimes;
+  /** Milliseconds. */
+  ringFor: number;
+  /** Whether media arrives at this side. */
+  flowing: Record<Side, boolean>;
+  logs: Record<Side, EventLog>;
+  /** The last operation applied, per connection. */
+  applied: Record<string, number>;
+  deadlines: Deadlines;
+  /** Milliseconds until the next probe; doubles. */
+  probeAfter: number;
+}
+
+/** The side that a connection speaks for; null for a connection that has no business here. */
+export function sideOf(call: CallData, user: CallUser, connection: string): Side | null {
+  if (isSameUser(call.caller, user)) return call.caller.connection === connection ? "caller" : null;
+  return isSameUser(call.callee, user) ? "callee" : null;
+}
+
+/** Before an answer every device of the callee takes part, after it the one that answered. */
+export function takesPart(call: CallData, side: Side, connection: string): boolean {
+  return side === "caller" || call.callee.connection === undefined || call.callee.connection === connection;
+}
+
+/** The entries after `ack` that a connection is meant to see. */
+export function unseen(log: EventLog, connection: string, ack: number): LogEntry[] {
+  return log.entries.filter(
+    (entry) =>
+      entry.seq > ack &&
+      (entry.to === undefined || entry.to === connection) &&
+      (entry.except === undefined || entry.except !== connection),
+  );
+}
+
+export function isSameUser(one: CallUser, other: CallUser): boolean {
+  return one.userId === other.userId && one.applicationKey === other.applicationKey;
+}
