@@ -1,0 +1,60 @@
+import { mkdirSync } from "node:fs";
+import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
+import { defineConfig } from "vitest/config";
+
+// wrangler.toml names it as the assets' folder, and workerd wants it to be there.
+mkdirSync("dist/softphone", { recursive: true });
+
+/** Real programs (servers, browsers, coturn): one file at a time, or they fight for two cores. */
+const realPrograms = {
+  environment: "node",
+  fileParallelism: false,
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+} as const;
+
+export default defineConfig({
+  test: {
+    passWithNoTests: false,
+    projects: [
+      {
+        test: {
+          name: "unit",
+          environment: "node",
+          include: ["{protocol,core,sdk,softphone,examples,bench}/**/*.test.ts", "scripts/**/*.test.ts"],
+          exclude: ["**/node_modules/**", "**/dist/**"],
+        },
+      },
+      {
+        plugins: [
+          cloudflareTest(async () => ({
+            wrangler: { configPath: "./wrangler.toml" },
+            miniflare: {
+              bindings: {
+                MASTER_KEY: "dGVzdC1tYXN0ZXIta2V5LTMyLWJ5dGVzLWxvbmctISE=",
+                ADMIN_TOKEN: "test-admin-token-of-32-characters-or-more",
+                TEST_MIGRATIONS: await readD1Migrations("./migrations"),
+              },
+            },
+          })),
+        ],
+        test: {
+          name: "workers",
+          include: ["{workers,durable-objects}/**/*.test.ts", "test/{edge,integration}/**/*.test.ts"],
+          setupFiles: ["./test/setup-d1.ts"],
+          testTimeout: 15_000,
+        },
+      },
+      {
+        test: {
+          ...realPrograms,
+          name: "browser",
+          include: ["test/browser/**/*.test.ts"],
+          globalSetup: ["./test/support/browser-setup.ts"],
+        },
+      },
+      { test: { ...realPrograms, name: "crash", include: ["test/crash/**/*.test.ts"] } },
+      { test: { ...realPrograms, name: "scripts", include: ["test/scripts/**/*.test.ts"] } },
+    ],
+  },
+});
