@@ -299,10 +299,8 @@ function passTime(run: Run): Result<null> {
   const { call, now } = run;
   const due = (name: keyof CallData["deadlines"]) =>
     now >= (call.deadlines[name] ?? Number.POSITIVE_INFINITY);
-  if (due("linger")) {
-    delete call.deadlines.linger;
-    run.effects.push({ type: "forget" });
-  } else if (due("callerAway") || due("calleeAway")) end(run, "inactive");
+  if (due("linger")) run.effects.push({ type: "forget" });
+  else if (due("callerAway") || due("calleeAway")) end(run, "inactive");
   else if (due("ring")) end(run, call.times.ringing === undefined ? "timeout" : "noAnswer");
   else if (due("connect") || due("mediaLoss")) end(run, "failure", errorBody("mediaFailed"));
   else if (due("longest")) end(run, "timeout");

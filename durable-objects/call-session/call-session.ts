@@ -1,4 +1,305 @@
 import { DurableObject } from "cloudflare:workers";
+import { writeCallRecord } from "../../core/calls/archive";
+import { type CallData, type Side, sideOf, takesPart, unseen } from "../../core/calls/call-data";
+import { type CallEffect, type CallInput, newCall, nextDeadline, step } from "../../core/calls/machine";
+import { archiveFor } from "../../core/db/database";
+import { log } from "../../core/log";
+import { Alarm } from "../../core/scheduler";
+import { type CallFrame, fail, ok, type Result } from "../../protocol";
 import type { Env } from "../env";
+import { userHub } from "../names";
+import type { Party, Ring } from "../user-hub/rpc";
+import type { SessionRequest, SessionSync } from "./rpc";
 
-export class CallSession extends DurableObject<Env> {}
+/**
+ * One call: the shell around {@link step}. It stores the call before it answers, tells both sides
+ * what happened, and writes the record at the end. Hubs carry, this decides.
+ *
+ * Storage: the key `call` holds all of it, so a step is one written row.
+ */
+export class CallSession extends DurableObject<Env> {
+  /** A test may set the time. */
+  clock = (): number => Date.now();
+
+  readonly #alarm = new Alarm(this.ctx.storage);
+  #call: CallData | undefined = this.ctx.storage.kv.get<CallData>("call");
+  /** The last seq handed to each side's hub since this object woke up. */
+  readonly #sent: Record<Side, number> = this.#sentBefore();
+  readonly #sending: Record<Side, Promise<void> | null> = { caller: null, callee: null };
+
+  /** Carries out an operation of a connection. Errors: notFound, conflict, unavailable. */
+  async operate(request: SessionRequest): Promise<Result<{ time: number }>> {
+    const { from, n, ack, op } = request;
+    if (op.op === "start" && !this.#call) return this.#start(request);
+    if (op.op === "start" && this.#isCaller(from)) return ok({ time: this.#call?.times.started ?? 0 });
+    const result = await this.#apply({ type: "operation", from, connection: keyOf(from), n, ack, op });
+    if (op.op === "answer" && result.ok) this.#log("call.answered", { user: from.userId });
+    return result.ok ? ok({ time: this.clock() }) : result;
+  }
+
+  /** What a connection that came back, or a device that has just connected, has to know. */
+  async sync(from: Party, ack: number): Promise<SessionSync> {
+    const unknown = { known: false, n: 0, frames: [] };
+    const side = this.#call && sideOf(this.#call, from, keyOf(from));
+    if (!this.#call || !side) return unknown;
+    const connection = keyOf(from);
+    if (takesPart(this.#call, side, connection)) {
+      await this.#apply({ type: "present", from, connection, ack });
+      // After a crash of the server nobody tells us that the other side is gone.
+      this.#deferProbe(side === "caller" ? "callee" : "caller");
+    }
+    const frames = unseen(this.#call.logs[side], connection, ack).map((entry) => this.#frame(entry));
+    // A device that never knew of a call that is over, or that another one took, need not hear of it.
+    const over = this.#call.state === "ended" || !takesPart(this.#call, side, connection);
+    if (ack === 0 && over && side === "callee") return unknown;
+    return { known: true, n: this.#call.applied[connection] ?? 0, frames };
+  }
+
+  /** A connection has seen events up to `ack`. */
+  async acknowledge(from: Party, ack: number): Promise<void> {
+    await this.#apply({ type: "present", from, connection: keyOf(from), ack });
+  }
+
+  /** A connection of this call has lost its socket. */
+  async away(from: Party): Promise<void> {
+    await this.#apply({ type: "away", from, connection: keyOf(from) });
+  }
+
+  /** A connection of this call is gone for good. */
+  async gone(from: Party): Promise<void> {
+    await this.#apply({ type: "gone", from, connection: keyOf(from) });
+  }
+
+  override async alarm(): Promise<void> {
+    this.#alarm.rang();
+    if (this.#call) await this.#apply({ type: "time" });
+  }
+
+  // ---- steps ----------------------------------------------------------------------------------
+
+  async #start(request: SessionRequest): Promise<Result<{ time: number }>> {
+    const { from, callId, callee, op, reference } = request;
+    if (op.op !== "start" || !callee) return fail("internal");
+    const { applicationKey, userId } = from;
+    const { call } = newCall(
+      {
+        callId,
+        applicationKey,
+        reference,
+        caller: { applicationKey, userId, connection: keyOf(from) },
+        callee,
+        start: op,
+      },
+      this.clock(),
+    );
+    this.#call = call;
+    this.#log("call.started", { user: userId, callee: callee.userId, video: call.video });
+    // Offered before it is stored: the two take their time side by side, and one row is saved. Should
+    // this object die in between, the device's next word finds no call and ends it there, and the
+    // caller, who has no answer yet, starts it again.
+    const rung = await this.#ring();
+    await this.#apply(rung);
+    return ok({ time: call.times.started });
+  }
+
+  async #apply(input: CallInput): Promise<Result<null>> {
+    if (!this.#call) return fail("notFound");
+    const before = this.#call;
+    const { call, effects, result } = step(before, input, this.clock());
+    if (!result.ok) return result;
+    this.#call = call;
+    if (isWorthStoring(before, call) || input.type === "rung") this.ctx.storage.kv.put("call", call);
+    if (before.state !== "ended" && call.state === "ended") {
+      this.#log("call.ended", { cause: call.cause, error: call.error?.errorCode });
+    }
+    this.#tell("caller");
+    this.#tell("callee");
+    for (const effect of effects) this.#perform(effect);
+    if (!effects.some((effect) => effect.type === "forget")) await this.#alarm.by(nextDeadline(call));
+    return result;
+  }
+
+  #perform(effect: CallEffect): void {
+    switch (effect.type) {
+      case "record":
+        this.ctx.waitUntil(this.#record());
+        return;
+      case "forget":
+        this.ctx.waitUntil(this.#forget());
+        return;
+      case "probe":
+        this.#deferProbe(effect.side);
+        return;
+      case "ring":
+      case "push":
+      case "cancelPush":
+        // Rings are awaited where the call starts. No hub has push targets yet, so nothing is pushed.
+        return;
+    }
+  }
+
+  // ---- to the hubs ----------------------------------------------------------------------------
+
+  async #ring(): Promise<Extract<CallInput, { type: "rung" }>> {
+    const call = this.#required();
+    const log_ = call.logs.callee;
+    this.#sent.callee = log_.last;
+    const ring: Ring = {
+      user: call.callee,
+      callId: call.callId,
+      origin: this.#originFor(call.callee.applicationKey),
+      until: call.times.started + call.ringFor,
+      frames: log_.entries.map((entry) => ({ frame: this.#frame(entry, "callee") })),
+      reference: call.reference,
+    };
+    const answer = await userHub(this.env, call.callee).ring(ring);
+    return {
+      type: "rung",
+      devices: answer.available.length,
+      pushTargets: 0,
+      known: answer.known,
+      blocked: answer.blocked,
+    };
+  }
+
+  /** Hands a side's hub what is new for it, one delivery at a time, so that order is kept. */
+  #tell(side: Side): void {
+    if (this.#sending[side] || this.#required().logs[side].last <= this.#sent[side]) return;
+    const sending = this.#send(side).finally(() => {
+      this.#sending[side] = null;
+    });
+    this.#sending[side] = sending;
+    this.ctx.waitUntil(sending);
+  }
+
+  async #send(side: Side): Promise<void> {
+    for (let failures = 0; failures < 3; ) {
+      const call = this.#required();
+      const { entries, last } = call.logs[side];
+      const news = entries.filter((entry) => entry.seq > this.#sent[side]);
+      if (last <= this.#sent[side]) return;
+      try {
+        await this.#deliver(side, news);
+        this.#sent[side] = last;
+      } catch (error) {
+        // The hub was restarted. What it did not take, it gets again; a client knows repetitions by their seq.
+        failures += 1;
+        this.#log("call.deliver.failed", { side, failures, error: String(error) });
+      }
+    }
+  }
+
+  async #deliver(side: Side, entries: CallData["logs"]["caller"]["entries"]): Promise<void> {
+    const call = this.#required();
+    const user = call[side];
+    const { connected } = await userHub(this.env, user).deliver({
+      user,
+      frames: entries.map((entry) => ({
+        frame: this.#frame(entry, side),
+        to: side === "caller" ? call.caller.connection : entry.to,
+        except: entry.except,
+      })),
+      reference: call.reference,
+    });
+    const connection = this.#required()[side].connection;
+    if (connection && !connected.includes(connection) && this.#required().state !== "ended") {
+      await this.#apply({ type: "away", from: user, connection });
+    }
+  }
+
+  #deferProbe(side: Side): void {
+    if (this.#required().state !== "ended") this.ctx.waitUntil(this.#deliver(side, []).catch(() => {}));
+  }
+
+  // ---- the end --------------------------------------------------------------------------------
+
+  async #record(): Promise<boolean> {
+    const call = this.#required();
+    try {
+      await writeCallRecord(archiveFor(this.env, call.applicationKey), {
+        applicationKey: call.applicationKey,
+        callId: call.callId,
+        callerUserId: call.caller.userId,
+        calleeApplicationKey: call.callee.applicationKey,
+        calleeUserId: call.callee.userId,
+        video: call.video,
+        times: call.times,
+        endCause: call.cause,
+        errorCode: call.error?.errorCode,
+      });
+      return true;
+    } catch (error) {
+      this.#log("call.record.failed", { error: String(error) });
+      return false;
+    }
+  }
+
+  async #forget(): Promise<void> {
+    // Written a second time, which changes nothing when the first time went well.
+    if (!(await this.#record())) {
+      await this.#alarm.by(this.clock() + 60_000);
+      return;
+    }
+    this.#call = undefined;
+    await this.ctx.storage.deleteAll();
+  }
+
+  // ---- small things ---------------------------------------------------------------------------
+
+  /**
+   * After a crash nobody knows what was delivered, so a party gets again what it has not
+   * acknowledged. Devices that only ring are offered the call by their hub when they connect.
+   */
+  #sentBefore(): Record<Side, number> {
+    const call = this.#call;
+    return { caller: 0, callee: call && !call.callee.connection ? call.logs.callee.last : 0 };
+  }
+
+  #frame(entry: { seq: number; event: CallFrame["event"] }, side: Side = "callee"): CallFrame {
+    const call = this.#required();
+    const origin = side === "callee" ? this.#originFor(call.callee.applicationKey) : undefined;
+    return {
+      type: "call",
+      callId: call.callId,
+      ...(origin && { origin }),
+      seq: entry.seq,
+      event: entry.event,
+    };
+  }
+
+  #originFor(applicationKey: string): string | undefined {
+    const own = this.#required().applicationKey;
+    return own === applicationKey ? undefined : own;
+  }
+
+  #isCaller(from: Party): boolean {
+    return this.#call !== undefined && sideOf(this.#call, from, keyOf(from)) === "caller";
+  }
+
+  #required(): CallData {
+    if (!this.#call) throw new Error("no call");
+    return this.#call;
+  }
+
+  #log(event: string, fields: Record<string, string | number | boolean | undefined> = {}): void {
+    const { reference, callId, applicationKey } = this.#call ?? {};
+    log("info", event, { reference, callId, application: applicationKey, ...fields });
+  }
+}
+
+/** The key of a connection among those of its user. */
+function keyOf(party: Party): string {
+  return `${party.instanceId}/${party.connectionId}`;
+}
+
+/** An acknowledgement alone is no news: should it be lost, events are sent again and known by their seq. */
+function isWorthStoring(before: CallData, after: CallData): boolean {
+  return (
+    before.logs.caller.last !== after.logs.caller.last ||
+    before.logs.callee.last !== after.logs.callee.last ||
+    before.state !== after.state ||
+    before.flowing.caller !== after.flowing.caller ||
+    before.flowing.callee !== after.flowing.callee ||
+    JSON.stringify(before.deadlines) !== JSON.stringify(after.deadlines)
+  );
+}

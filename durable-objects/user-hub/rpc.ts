@@ -1,5 +1,5 @@
 /** What the edge and the call sessions ask of a {@link UserHub}, beside the socket itself. */
-import type { CallFrame, CallPosition } from "../../protocol";
+import type { CallFrame } from "../../protocol";
 
 /** A user, fully named: the key of a UserHub. */
 export interface UserAddress {
@@ -78,4 +78,8 @@ export interface RingResult extends DeliveryResult {
   blocked: boolean;
 }
 
-export type { CallPosition };
+/** What the Worker has read out of an instance token and vouches for. */
+export interface SocketClaims extends UserAddress {
+  instanceId: string;
+  reference: string;
+}

@@ -1,37 +1,252 @@
 import { DurableObject } from "cloudflare:workers";
-import type { Result } from "../../protocol";
+import { log } from "../../core/log";
+import { iceServersFor } from "../../core/relay/ice-servers";
+import {
+  type CallFrame,
+  closeCodes,
+  errorBody,
+  type IceServersResult,
+  ok,
+  protocolVersions,
+  type Result,
+  subprotocol,
+} from "../../protocol";
 import type { Env } from "../env";
-import type { InstanceInfo, NewInstance, Presence } from "./rpc";
+import { Connections, isAvailable, send } from "./connections";
+import { FrameHandler } from "./frame-handler";
+import { Instances } from "./instances";
+import { Ringing } from "./ringing";
+import type {
+  Delivery,
+  DeliveryResult,
+  InstanceInfo,
+  NewInstance,
+  Presence,
+  Ring,
+  RingResult,
+  SocketClaims,
+} from "./rpc";
 
-// Replaced by the real one; the signatures below are what the edge calls.
+/**
+ * One user: the instances that have registered, their sockets, and the calls that ring for them.
+ * It decides who may connect; about calls it decides nothing, it carries.
+ *
+ * Storage is written at registration, when the first connection comes or the last one goes, and
+ * one row for every call that rings.
+ */
 export class UserHub extends DurableObject<Env> {
-  /** Errors: replayed, userBlocked, conflict (too many instances). */
-  async register(_instance: NewInstance): Promise<Result<{ instanceId: string }>> {
-    throw new Error("not yet");
+  /** A test may set the time. */
+  clock = (): number => Date.now();
+
+  readonly #kv = this.ctx.storage.kv;
+  readonly #instances = new Instances(this.#kv);
+  readonly #connections = new Connections(this.ctx);
+  readonly #ringing = new Ringing(this.#kv);
+  readonly #frames = new FrameHandler({
+    env: this.env,
+    connections: this.#connections,
+    ringing: this.#ringing,
+    now: () => this.clock(),
+    iceServers: (reference) => this.iceServers(reference),
+  });
+  #iceServersOnTheirWay: Promise<Result<IceServersResult>> | null = null;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
   }
+
+  // ---- registration ---------------------------------------------------------------------------
+
+  /** Errors: replayed, userBlocked, conflict (too many instances online). */
+  async register(request: NewInstance): Promise<Result<{ instanceId: string }>> {
+    const instanceId = crypto.randomUUID();
+    const idle = (id: string) => this.#connections.countOf(id) === 0;
+    const added = this.#instances.add(instanceId, request, this.clock(), idle);
+    if (!added.ok) return added;
+    for (const revoked of added.value.revoked) this.#dismiss(revoked);
+    this.#log("instance.registered", request.reference, { instance: instanceId, user: request.user.userId });
+    return ok({ instanceId });
+  }
+
   /** Errors: instanceRevoked, userBlocked. `expires`: the instance's own expiry, if it has one. */
-  async renew(_instanceId: string, _reference: string): Promise<Result<{ expires?: number }>> {
-    throw new Error("not yet");
+  async renew(instanceId: string, reference: string): Promise<Result<{ expires?: number }>> {
+    const instance = this.#instances.check(instanceId, this.clock());
+    if (!instance.ok) return instance;
+    this.#instances.renew(instance.value, this.clock());
+    this.#log("instance.renewed", reference, { instance: instanceId });
+    return ok({ expires: instance.value.expires });
   }
-  /** Revokes one instance, or all ("*"); sockets are closed with 4401 at once. Answers how many. */
-  async revoke(_instanceId: string, _reference: string): Promise<number> {
-    throw new Error("not yet");
+
+  /** Revokes one instance, or all (`*`); their sockets are closed at once. Answers how many. */
+  async revoke(instanceId: string, reference: string): Promise<number> {
+    const all = this.#instances.all(this.clock()).map((one) => one.instanceId);
+    const revoked = all.filter((id) => instanceId === "*" || id === instanceId);
+    for (const id of revoked) {
+      this.#instances.remove(id);
+      this.#dismiss(id);
+    }
+    this.#log("instance.revoked", reference, { count: revoked.length });
+    return revoked.length;
   }
-  /** Is this instance known and not revoked or expired? Errors: instanceRevoked, userBlocked. */
-  async check(_instanceId: string): Promise<Result<null>> {
-    throw new Error("not yet");
+
+  /** Is this instance known, and not revoked or expired? Errors: instanceRevoked, userBlocked. */
+  async check(instanceId: string): Promise<Result<null>> {
+    const instance = this.#instances.check(instanceId, this.clock());
+    return instance.ok ? ok(null) : instance;
   }
-  async setBlocked(_blocked: boolean, _reference: string): Promise<void> {
-    throw new Error("not yet");
+
+  async setBlocked(blocked: boolean, reference: string): Promise<void> {
+    this.#instances.setBlocked(blocked);
+    if (blocked) this.#connections.close(undefined, closeCodes.unauthorized, "userBlocked");
+    this.#log(blocked ? "user.blocked" : "user.unblocked", reference);
   }
-  async presence(): Promise<Presence & { known: boolean; blocked: boolean }> {
-    throw new Error("not yet");
-  }
+
   async instances(): Promise<InstanceInfo[]> {
-    throw new Error("not yet");
+    return this.#instances
+      .all(this.clock())
+      .map((one) => ({ ...one, connections: this.#connections.countOf(one.instanceId) }));
   }
-  /** ICE servers for this user, cached. */
-  async iceServers(_reference: string): Promise<Result<import("../../protocol").IceServersResult>> {
-    throw new Error("not yet");
+
+  async presence(): Promise<Presence & { known: boolean; blocked: boolean }> {
+    const online = this.#connections.all().length > 0;
+    const lastSeen = this.#kv.get<number>("lastSeen") ?? null;
+    const { known, blocked } = this.#instances;
+    return { online, lastSeen: online ? this.clock() : lastSeen, known, blocked };
+  }
+
+  /** ICE servers for this user, cached until half of their life is over. Errors: unavailable. */
+  async iceServers(reference: string): Promise<Result<IceServersResult>> {
+    const cached = this.#kv.get<{ result: IceServersResult; renewAt: number }>("iceServers");
+    if (cached && cached.renewAt > this.clock()) return ok(cached.result);
+    this.#iceServersOnTheirWay ??= this.#fetchIceServers(reference).finally(() => {
+      this.#iceServersOnTheirWay = null;
+    });
+    return this.#iceServersOnTheirWay;
+  }
+
+  // ---- calls ----------------------------------------------------------------------------------
+
+  /** Offers a call to the devices that are here, and to those that connect while it rings. */
+  async ring(ring: Ring): Promise<RingResult> {
+    const { known, blocked } = this.#instances;
+    if (!known || blocked) return { known, blocked, available: [], connected: [] };
+    // Sent before it is written: what follows a write waits for the disk.
+    const delivered = await this.deliver(ring);
+    const { callId, origin, until } = ring;
+    this.#ringing.add({ callId, origin, until }, this.clock());
+    return { known, blocked, ...delivered };
+  }
+
+  /** Hands events of a call to the connections that they are for. */
+  async deliver(delivery: Delivery): Promise<DeliveryResult> {
+    const all = this.#connections.all();
+    for (const { frame, to, except } of delivery.frames) {
+      for (const { socket, connection, key } of all) {
+        const meant = to === undefined ? key !== except && isAvailable(connection) : key === to;
+        if (meant) this.#frames.deliver(socket, frame);
+        if (frame.event.event === "ended") this.#letGo(socket, frame);
+      }
+    }
+    return {
+      available: all.filter(({ connection }) => isAvailable(connection)).map(({ key }) => key),
+      connected: all.map(({ key }) => key),
+    };
+  }
+
+  // ---- sockets --------------------------------------------------------------------------------
+
+  /** The upgrade. The Worker has checked the token and tells whose it is in `x-carillon-claims`. */
+  override async fetch(request: Request): Promise<Response> {
+    const claims = JSON.parse(request.headers.get("x-carillon-claims") ?? "null") as SocketClaims | null;
+    if (!claims) return new Response(null, { status: 403 });
+    const { 0: client, 1: server } = new WebSocketPair();
+    const refusal = this.#refusal(claims.instanceId);
+    if (refusal) {
+      server.accept();
+      send(server, {
+        type: "refused",
+        versions: protocolVersions,
+        error: { ...refusal, reference: claims.reference },
+      });
+      const code = refusal.name === "rateLimited" ? closeCodes.rateLimited : closeCodes.unauthorized;
+      server.close(code, refusal.name);
+    } else {
+      this.ctx.acceptWebSocket(server, [claims.instanceId]);
+      const { applicationKey, userId, instanceId, reference } = claims;
+      const state = { listening: false, background: false, calls: [], badFrames: 0 };
+      server.serializeAttachment({ applicationKey, userId, instanceId, reference, ...state });
+    }
+    return new Response(null, {
+      status: 101,
+      webSocket: client,
+      headers: { "Sec-WebSocket-Protocol": subprotocol },
+    });
+  }
+
+  override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    const before = this.#connections.all().length;
+    await this.#frames.handle(socket, message);
+    // Only a hello makes it more; written for the case that the server goes down without a word.
+    if (before === 0 && this.#connections.all().length > 0) this.#kv.put("lastSeen", this.clock());
+  }
+
+  override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
+    // 1005 and 1006 stand for "no code" and may not be sent.
+    socket.close(code === 1005 || code === 1006 ? 1000 : code, reason);
+    await this.#gone(socket, code);
+  }
+
+  override async webSocketError(socket: WebSocket): Promise<void> {
+    await this.#gone(socket, 1006);
+  }
+
+  // ---- small things ---------------------------------------------------------------------------
+
+  async #gone(socket: WebSocket, code: number): Promise<void> {
+    const connection = this.#connections.of(socket);
+    const others = this.#connections.all().filter((one) => one.socket !== socket);
+    this.#log("connection.closed", connection.reference, { instance: connection.instanceId, code });
+    if (connection.connectionId && others.length === 0) this.#kv.put("lastSeen", this.clock());
+    await this.#frames.socketGone(socket);
+  }
+
+  #refusal(instanceId: string) {
+    const instance = this.#instances.check(instanceId, this.clock());
+    if (!instance.ok) return instance.error;
+    return this.#connections.full
+      ? errorBody("rateLimited", { detail: "too many connections", retryAfter: 30 })
+      : null;
+  }
+
+  #dismiss(instanceId: string): void {
+    this.#connections.close(instanceId, closeCodes.unauthorized, "instanceRevoked");
+  }
+
+  #letGo(socket: WebSocket, frame: CallFrame): void {
+    const { calls } = this.#connections.of(socket);
+    const rest = calls.filter((call) => call.callId !== frame.callId);
+    if (rest.length < calls.length) this.#connections.change(socket, { calls: rest });
+  }
+
+  async #fetchIceServers(reference: string): Promise<Result<IceServersResult>> {
+    const now = this.clock();
+    const user = this.#kv.get<{ userId: string }>("user")?.userId ?? "user";
+    const result = await iceServersFor(this.env, user, {
+      fetch: (...args) => fetch(...args),
+      now: this.clock,
+    });
+    if (!result.ok) {
+      this.#log("iceServers.failed", reference, { detail: result.error.detail });
+      return result;
+    }
+    const renewAt = now + (result.value.expiresAt - now) / 2;
+    // Settings that need no request are not worth a row.
+    if (this.env.TURN_KEY_ID) this.#kv.put("iceServers", { result: result.value, renewAt });
+    return result;
+  }
+
+  #log(event: string, reference: string, fields: Record<string, string | number | undefined> = {}): void {
+    log("info", event, { reference, hub: this.ctx.id.name, ...fields });
   }
 }

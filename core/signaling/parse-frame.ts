@@ -1,0 +1,147 @@
+/** The door of the active connection: text in, a frame of a precise type or an error out. */
+import { z } from "zod/mini";
+import {
+  areHeaders,
+  byteLength,
+  type ClientFrame,
+  type ErrorBody,
+  type ErrorName,
+  errorBody,
+  errorTable,
+  isUserId,
+  isUuid,
+  limits,
+  parseAddress,
+} from "../../protocol";
+
+const whole = (min: number, max: number) => z.int().check(z.minimum(min), z.maximum(max));
+const uuid = z.string().check(z.refine(isUuid, "not a lowercase UUID"));
+const requestId = whole(0, Number.MAX_SAFE_INTEGER);
+const count = requestId;
+const short = (bytes: number) =>
+  z.string().check(z.refine((text) => byteLength(text) <= bytes, `more than ${bytes} bytes`));
+const label = (characters: number) => z.nullish(z.string().check(z.maxLength(characters)));
+
+const sdp = short(limits.sdpBytes);
+const description = z.object({ type: z.enum(["offer", "answer"]), sdp });
+const offer = z.object({ type: z.literal("offer"), sdp });
+const answer = z.object({ type: z.literal("answer"), sdp });
+const candidates = z
+  .array(
+    z.object({
+      candidate: short(limits.candidateBytes),
+      sdpMid: label(64),
+      sdpMLineIndex: z.nullish(whole(0, 255)),
+      usernameFragment: label(256),
+    }),
+  )
+  .check(z.maxLength(limits.candidatesPerFrame));
+
+const userId = z.string().check(z.refine(isUserId, "not a user id"));
+const callee = z
+  .string()
+  .check(z.refine((address) => isUserId(parseAddress(address).userId), "not a user id"));
+
+/** A client names an error of the table; its words are ours, so that nobody can speak through it. */
+const clientError = z.pipe(
+  z.object({ name: z.enum(Object.keys(errorTable) as [ErrorName, ...ErrorName[]]) }),
+  z.transform(({ name }: { name: ErrorName }): ErrorBody => errorBody(name)),
+);
+
+const operation = z.discriminatedUnion("op", [
+  z.object({
+    op: z.literal("start"),
+    to: callee,
+    displayName: z.optional(short(limits.displayNameBytes)),
+    video: z.boolean(),
+    headers: z
+      .record(z.string(), z.string())
+      .check(z.refine(areHeaders, `more than ${limits.headersBytes} bytes`)),
+    offer,
+    ringSeconds: z.optional(
+      z.number().check(z.minimum(limits.ringSecondsMin), z.maximum(limits.ringSecondsMax)),
+    ),
+  }),
+  z.object({ op: z.literal("ringing") }),
+  z.object({ op: z.literal("answer"), description: answer, candidates }),
+  z.object({ op: z.literal("candidates"), candidates }),
+  z.object({ op: z.literal("description"), description, candidates }),
+  z.object({
+    op: z.literal("media"),
+    media: z.object({
+      muted: z.boolean(),
+      held: z.boolean(),
+      video: z.enum(["off", "on", "paused", "screen"]),
+    }),
+  }),
+  z.object({ op: z.literal("flowing"), flowing: z.boolean() }),
+  z.object({ op: z.literal("hangup"), error: z.optional(clientError) }),
+]);
+
+const position = z.object({ callId: uuid, origin: z.optional(uuid), ack: count });
+const positions = z.array(position).check(z.maxLength(limits.callsPerConnection * 2));
+const state = z.object({ listening: z.boolean(), background: z.boolean() });
+
+const clientFrame = z.discriminatedUnion("type", [
+  z.object({
+    type: z.literal("hello"),
+    versions: z.array(z.int()).check(z.minLength(1), z.maxLength(32)),
+    connectionId: uuid,
+    sdk: short(128),
+    state,
+    calls: positions,
+  }),
+  z.object({ type: z.literal("state"), id: requestId, state }),
+  z.object({
+    type: z.literal("call"),
+    id: requestId,
+    callId: uuid,
+    origin: z.optional(uuid),
+    n: whole(1, Number.MAX_SAFE_INTEGER),
+    ack: count,
+    op: operation,
+  }),
+  z.object({ type: z.literal("ack"), calls: positions }),
+  z.object({ type: z.literal("iceServers"), id: requestId }),
+  z.object({ type: z.literal("presence"), id: requestId, userId }),
+  z.object({ type: z.literal("goodbye") }),
+]);
+
+export type ParsedFrame =
+  | { ok: true; frame: ClientFrame }
+  | { ok: false; id: number | null; error: ErrorBody };
+
+/** Reads a frame. Errors: invalidRequest (`detail` names the field), tooLarge; with the frame's id if it has one. */
+export function parseFrame(text: string | ArrayBuffer): ParsedFrame {
+  if (typeof text !== "string") return bad(null, "invalidRequest", "binary frames are not used");
+  // Three bytes a character at most: the exact count is needed only for long texts.
+  if (
+    text.length > limits.frameBytes ||
+    (text.length * 3 > limits.frameBytes && byteLength(text) > limits.frameBytes)
+  ) {
+    return bad(null, "tooLarge", `a frame is ${limits.frameBytes} bytes at most`);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return bad(null, "invalidRequest", "not JSON");
+  }
+  const parsed = clientFrame.safeParse(value);
+  if (parsed.success) return { ok: true, frame: parsed.data };
+  const issue = parsed.error.issues[0];
+  return bad(
+    idOf(value),
+    "invalidRequest",
+    `${issue?.path.map(String).join(".") || "frame"}: ${issue?.message ?? ""}`,
+  );
+}
+
+function bad(id: number | null, name: ErrorName, detail: string): ParsedFrame {
+  return { ok: false, id, error: errorBody(name, { detail }) };
+}
+
+function idOf(value: unknown): number | null {
+  const id = typeof value === "object" && value !== null && "id" in value ? value.id : null;
+  return requestId.safeParse(id).success ? (id as number) : null;
+}

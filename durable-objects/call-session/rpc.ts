@@ -1,0 +1,21 @@
+/** What a hub asks of a {@link CallSession}. */
+import type { CallFrame, CallOperation } from "../../protocol";
+import type { Party, UserAddress } from "../user-hub/rpc";
+
+export interface SessionRequest {
+  from: Party;
+  callId: string;
+  n: number;
+  ack: number;
+  op: CallOperation;
+  /** For `start`: the callee, resolved and allowed. */
+  callee?: UserAddress;
+  reference: string;
+}
+
+/** What a connection has missed, and how many of its operations were applied. */
+export interface SessionSync {
+  known: boolean;
+  n: number;
+  frames: CallFrame[];
+}

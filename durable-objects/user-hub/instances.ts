@@ -1,0 +1,98 @@
+/** The installations of one user, and what a registration uses up. */
+import { fail, limits, ok, type Result } from "../../protocol";
+import type { InstanceInfo, NewInstance, RegistrationProof } from "./rpc";
+
+type Instance = Omit<InstanceInfo, "connections">;
+
+/** Storage keys: `instance:{id}`, `nonce:{nonce}`, `sequence`, `blocked`. */
+export class Instances {
+  constructor(private readonly kv: SyncKvStorage) {}
+
+  get known(): boolean {
+    return this.kv.get("user") !== undefined;
+  }
+
+  get blocked(): boolean {
+    return this.kv.get("blocked") === true;
+  }
+
+  setBlocked(blocked: boolean): void {
+    if (blocked) this.kv.put("blocked", true);
+    else this.kv.delete("blocked");
+  }
+
+  /**
+   * Adds an instance. The same device again takes the place of what it was before; above the limit
+   * the one that is `idle` and was renewed longest ago has to go. Answers also whom that revoked.
+   * Errors: userBlocked, replayed.
+   */
+  add(
+    id: string,
+    request: NewInstance,
+    now: number,
+    idle: (instanceId: string) => boolean,
+  ): Result<{ revoked: string[] }> {
+    if (this.blocked) return fail("userBlocked");
+    const proven = this.#use(request.proof, now);
+    if (!proven.ok) return proven;
+
+    const all = this.all(now);
+    const replaced = all.filter((one) => request.deviceId !== undefined && one.deviceId === request.deviceId);
+    const surplus = all.length - replaced.length - limits.instancesPerUser + 1;
+    const oldest = all
+      .filter((one) => !replaced.includes(one) && idle(one.instanceId))
+      .sort((one, other) => one.renewed - other.renewed)
+      .slice(0, Math.max(0, surplus));
+    if (oldest.length < surplus)
+      return fail("conflict", { detail: "too many instances of this user are online" });
+
+    const revoked = [...replaced, ...oldest].map((one) => one.instanceId);
+    for (const one of revoked) this.remove(one);
+    if (!this.known) this.kv.put("user", request.user);
+    const { deviceId, instanceExpires: expires } = request;
+    this.kv.put(`instance:${id}`, { instanceId: id, deviceId, created: now, renewed: now, expires });
+    return ok({ revoked });
+  }
+
+  /** Errors: userBlocked, instanceRevoked. */
+  check(id: string, now: number): Result<Instance> {
+    if (this.blocked) return fail("userBlocked");
+    const instance = this.kv.get<Instance>(`instance:${id}`);
+    return instance && !(instance.expires && instance.expires <= now)
+      ? ok(instance)
+      : fail("instanceRevoked");
+  }
+
+  /** Notes that the instance has a new token. */
+  renew(instance: Instance, now: number): void {
+    this.kv.put(`instance:${instance.instanceId}`, { ...instance, renewed: now });
+  }
+
+  remove(id: string): boolean {
+    return this.kv.delete(`instance:${id}`);
+  }
+
+  /** Those that have not expired; what has, is cleared away. */
+  all(now: number): Instance[] {
+    const all = [...this.kv.list<Instance>({ prefix: "instance:" })].map(([, instance]) => instance);
+    const expired = all.filter((one) => one.expires !== undefined && one.expires <= now);
+    for (const one of expired) this.remove(one.instanceId);
+    return all.filter((one) => !expired.includes(one));
+  }
+
+  #use(proof: RegistrationProof, now: number): Result<null> {
+    if (proof.kind === "sequence") {
+      const last = this.kv.get<string>("sequence");
+      if (last !== undefined && BigInt(proof.sequence) <= BigInt(last)) return fail("replayed");
+      this.kv.put("sequence", proof.sequence);
+      return ok(null);
+    }
+    for (const [key, expires] of [...this.kv.list<number>({ prefix: "nonce:" })]) {
+      if (expires <= now) this.kv.delete(key);
+    }
+    const key = `nonce:${proof.nonce}`;
+    if (this.kv.get(key) !== undefined) return fail("replayed");
+    this.kv.put(key, proof.expires);
+    return ok(null);
+  }
+}
