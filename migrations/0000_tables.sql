@@ -24,7 +24,6 @@ CREATE TABLE `applications` (
 	`name` text NOT NULL,
 	`created` integer NOT NULL,
 	`instances_valid_from` integer DEFAULT 0 NOT NULL,
-	`revoke_cursor` text,
 	FOREIGN KEY (`account_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE no action
 );
 --> statement-breakpoint
@@ -53,6 +52,12 @@ CREATE TABLE `calls` (
 	`duration` integer NOT NULL,
 	PRIMARY KEY(`application_key`, `call_id`)
 ) WITHOUT ROWID;
+--> statement-breakpoint
+CREATE TABLE `revocations` (
+	`application_key` text PRIMARY KEY NOT NULL,
+	`after` text NOT NULL,
+	`since` integer NOT NULL
+);
 --> statement-breakpoint
 CREATE TABLE `used_signatures` (
 	`application_key` text NOT NULL,

@@ -25,8 +25,17 @@ export const applications = sqliteTable("applications", {
   created: integer().notNull(),
   /** Instances registered before this are revoked, whether or not their hub has heard of it yet. */
   instancesValidFrom: integer().notNull().default(0),
-  /** While hubs are being told of a revocation: the last user that was told. Null when there is none under way. */
-  revokeCursor: text(),
+});
+
+/**
+ * Revocations of all instances of an application that hubs are still being told of. No reference:
+ * it outlives an application that was deleted.
+ */
+export const revocations = sqliteTable("revocations", {
+  applicationKey: text().primaryKey(),
+  /** The last user whose hub was told. */
+  after: text().notNull(),
+  since: integer().notNull(),
 });
 
 /** A table of its own, so that an old and a new secret can be valid side by side. */
