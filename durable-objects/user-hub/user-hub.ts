@@ -144,7 +144,8 @@ export class UserHub extends DurableObject<Env> {
     for (const { frame, to, except } of delivery.frames) {
       for (const { socket, connection, key } of all) {
         const meant = to === undefined ? key !== except && isAvailable(connection) : key === to;
-        if (meant) this.#frames.deliver(socket, frame);
+        if (!meant) continue;
+        this.#frames.deliver(socket, frame);
         if (frame.event.event === "ended") this.#letGo(socket, frame);
       }
     }

@@ -1,0 +1,227 @@
+/** A client that speaks the protocol by hand, so that a test sees every frame of it. */
+import { env } from "cloudflare:workers";
+import type { Env } from "../../durable-objects/env";
+import { callSession, userHub } from "../../durable-objects/names";
+import type { UserAddress } from "../../durable-objects/user-hub/rpc";
+import type {
+  CallEvent,
+  CallFrame,
+  CallOperation,
+  CallPosition,
+  ClientFrame,
+  ServerFrame,
+} from "../../protocol";
+
+export const bindings = env as unknown as Env;
+export const application = "196087a1-e815-4bc4-8984-60d8d8a43f1d";
+
+export const offer = { type: "offer", sdp: "v=0 offer" } as const;
+export const answer: CallOperation = {
+  op: "answer",
+  description: { type: "answer", sdp: "v=0 answer" },
+  candidates: [],
+};
+export const flowing: CallOperation = { op: "flowing", flowing: true };
+export const ringing: CallOperation = { op: "ringing" };
+export const hangup: CallOperation = { op: "hangup" };
+
+let sequence = 0;
+
+/** Registers an instance of a user with its hub, as the Worker does after checking a signature. */
+export async function register(userId: string, applicationKey = application): Promise<string> {
+  sequence += 1;
+  const result = await userHub(bindings, { applicationKey, userId }).register({
+    user: { applicationKey, userId },
+    proof: { kind: "nonce", nonce: `n${sequence}`, expires: Number.MAX_SAFE_INTEGER },
+    reference: "test",
+  });
+  if (!result.ok) throw new Error(result.error.name);
+  return result.value.instanceId;
+}
+
+/** A fresh user name, so that tests do not meet. */
+export function someone(name: string): string {
+  sequence += 1;
+  return `${name}-${sequence}`;
+}
+
+type Matching<F, T> = F extends { type: T } ? F : never;
+
+export class Peer {
+  readonly frames: ServerFrame[] = [];
+  closed: { code: number } | null = null;
+  #waiting: (() => void)[] = [];
+  #id = 0;
+  readonly #n = new Map<string, number>();
+  #socket!: WebSocket;
+
+  private constructor(
+    readonly user: UserAddress,
+    readonly instanceId: string,
+    readonly connectionId: string,
+  ) {}
+
+  /** Connects, and with `hello` (the default) says hello and waits for the welcome. */
+  static async connect(
+    userId: string,
+    options: {
+      instanceId?: string;
+      connectionId?: string;
+      applicationKey?: string;
+      calls?: CallPosition[];
+      listening?: boolean;
+      background?: boolean;
+      hello?: boolean;
+    } = {},
+  ): Promise<Peer> {
+    const { applicationKey = application, connectionId = crypto.randomUUID(), calls = [] } = options;
+    const instanceId = options.instanceId ?? (await register(userId, applicationKey));
+    const peer = new Peer({ applicationKey, userId }, instanceId, connectionId);
+    await peer.#open();
+    if (options.hello === false) return peer;
+    const { listening = true, background = false } = options;
+    peer.say({
+      type: "hello",
+      versions: [1],
+      connectionId,
+      sdk: "test",
+      state: { listening, background },
+      calls,
+    });
+    await peer.frame("welcome");
+    return peer;
+  }
+
+  /** The same tab on a new socket. */
+  again(calls: CallPosition[] = []): Promise<Peer> {
+    const { userId, applicationKey } = this.user;
+    const { instanceId, connectionId } = this;
+    return Peer.connect(userId, { instanceId, connectionId, applicationKey, calls });
+  }
+
+  async #open(): Promise<void> {
+    const claims = { ...this.user, instanceId: this.instanceId, reference: "test" };
+    const response = await userHub(bindings, this.user).fetch("https://hub/v1/connect", {
+      headers: { upgrade: "websocket", "x-carillon-claims": JSON.stringify(claims) },
+    });
+    const socket = response.webSocket;
+    if (!socket) throw new Error("no socket");
+    this.#socket = socket;
+    socket.accept();
+    socket.addEventListener("message", ({ data }) => {
+      this.frames.push(JSON.parse(String(data)) as ServerFrame);
+      this.#wake();
+    });
+    socket.addEventListener("close", ({ code }) => {
+      this.closed = { code };
+      this.#wake();
+    });
+  }
+
+  say(frame: ClientFrame): void {
+    this.raw(JSON.stringify(frame));
+  }
+
+  raw(text: string | ArrayBuffer): void {
+    this.#socket.send(text);
+  }
+
+  close(): void {
+    this.#socket.close(1000, "bye");
+  }
+
+  /** Sends an operation and waits for its answer. */
+  async call(callId: string, op: CallOperation, how: { n?: number; ack?: number; origin?: string } = {}) {
+    const n = how.n ?? (this.#n.get(callId) ?? 0) + 1;
+    this.#n.set(callId, n);
+    const { origin, ack = 0 } = how;
+    return this.request({ type: "call", callId, origin, n, ack, op });
+  }
+
+  start(to: string, more: Partial<Extract<CallOperation, { op: "start" }>> = {}) {
+    const callId = crypto.randomUUID();
+    const answered = this.call(callId, { op: "start", to, video: false, headers: {}, offer, ...more });
+    return { callId, answered };
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: a frame without its id, of whichever kind
+  async request(frame: any) {
+    const id = ++this.#id;
+    this.raw(JSON.stringify({ ...frame, id }));
+    return this.when((one) =>
+      (one.type === "answer" || one.type === "error") && one.id === id ? one : undefined,
+    );
+  }
+
+  frame<T extends ServerFrame["type"]>(type: T): Promise<Matching<ServerFrame, T>> {
+    return this.when((one) => (one.type === type ? (one as Matching<ServerFrame, T>) : undefined));
+  }
+
+  /** Waits for an event of a call (of any call without an id). */
+  async event<E extends CallEvent["event"]>(name: E, callId?: string) {
+    const frame = await this.when((one) =>
+      one.type === "call" && one.event.event === name && (!callId || one.callId === callId) ? one : undefined,
+    );
+    return {
+      ...(frame.event as Extract<CallEvent, { event: E }>),
+      callId: frame.callId,
+      seq: frame.seq,
+      origin: frame.origin,
+    };
+  }
+
+  /** The events of a call so far, by name. */
+  events(callId: string): string[] {
+    return this.callFrames(callId).map(({ event }) => event.event);
+  }
+
+  callFrames(callId: string): CallFrame[] {
+    return this.frames.flatMap((one) => (one.type === "call" && one.callId === callId ? [one] : []));
+  }
+
+  async when<T>(find: (frame: ServerFrame) => T | undefined): Promise<T> {
+    for (;;) {
+      for (const frame of this.frames) {
+        const found = find(frame);
+        if (found !== undefined) return found;
+      }
+      if (this.closed)
+        throw new Error(`closed with ${this.closed.code}; heard ${JSON.stringify(this.frames)}`);
+      await this.#next();
+    }
+  }
+
+  async untilClosed(): Promise<number> {
+    while (!this.closed) await this.#next();
+    return this.closed.code;
+  }
+
+  /** Everything sent to this socket before has arrived: a request has been answered after it. */
+  async settled(): Promise<void> {
+    await this.request({ type: "presence", userId: this.user.userId });
+  }
+
+  #next(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
+
+/** An established call between two fresh users. */
+export async function established(names: [string, string] = ["alice", "bob"]) {
+  const alice = await Peer.connect(someone(names[0]));
+  const bob = await Peer.connect(someone(names[1]));
+  const { callId, answered } = alice.start(bob.user.userId);
+  await answered;
+  await bob.event("incoming", callId);
+  await bob.call(callId, ringing);
+  await bob.call(callId, answer);
+  await alice.event("answered", callId);
+  await alice.call(callId, flowing);
+  await bob.call(callId, flowing);
+  await Promise.all([alice.event("established", callId), bob.event("established", callId)]);
+  return { alice, bob, callId, session: callSession(bindings, application, callId) };
+}
