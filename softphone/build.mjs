@@ -1,0 +1,40 @@
+/** Bundles the softphone to `dist/softphone`, from where the Worker serves it as static assets. */
+import { cp, mkdir, rm } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const at = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+/**
+ * Builds the softphone.
+ *
+ * @param {string} [outdir] the folder to fill; what it held before is gone afterwards
+ * @returns {Promise<string>} that folder
+ */
+export async function buildSoftphone(outdir = at("../dist/softphone")) {
+  await rm(outdir, { recursive: true, force: true });
+  await mkdir(outdir, { recursive: true });
+  await Promise.all([
+    // What is served as it is: page, icon, manifest and the security headers.
+    cp(at("public"), outdir, { recursive: true }),
+    build({
+      entryPoints: { app: at("src/main.tsx"), style: at("style.css") },
+      outdir,
+      bundle: true,
+      minify: true,
+      format: "esm",
+      // light-dark() has to stay: the theme switch works through color-scheme.
+      target: ["chrome123", "firefox120", "safari17.5"],
+      jsx: "automatic",
+      jsxImportSource: "preact",
+      // From the source, so that no build of the SDK has to come first.
+      alias: { "@carillon/sdk": at("../sdk/src/index.ts") },
+      logLevel: "warning",
+    }),
+  ]);
+  return outdir;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await buildSoftphone(process.argv[2]);
+}

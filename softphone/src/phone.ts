@@ -1,0 +1,163 @@
+/** The softphone without its looks: who is signed in, the calls, what went wrong, what is remembered. */
+import { CarillonClient, type CarillonError, checkEnvironment, type EnvironmentIssue } from "@carillon/sdk";
+import { Desk } from "./desk";
+import { type Link, linkWithoutToken } from "./link";
+import { EventLog } from "./log";
+import { type Problem, problemOf, signInProblem } from "./problem";
+import { type Remembered, recall, remember, type Theme, withRecent } from "./remembered";
+import { Sound } from "./sound";
+import { endTone, toneOf } from "./tones";
+
+/** Everything that exists only while somebody is signed in. */
+export interface Session {
+  key: string;
+  user: string;
+  client: CarillonClient;
+  desk: Desk;
+  sound: Sound;
+}
+
+export class Phone {
+  session: Session | undefined;
+  signingIn = false;
+  online = false;
+  problem: Problem | undefined;
+  /** What the browser lacks, until it is dismissed. */
+  issues: EnvironmentIssue[] = [];
+  helpShown = false;
+  remembered: Remembered = recall(localStorage);
+  readonly log: EventLog;
+  readonly changed: () => void;
+
+  constructor(changed: () => void) {
+    this.changed = changed;
+    this.log = new EventLog(() => Date.now(), changed);
+  }
+
+  async checkEnvironment(): Promise<void> {
+    // Notifications and service workers are for a phone that rings while its page is closed.
+    const here = new Set(["secureContext", "webrtc", "microphone", "camera"]);
+    this.issues = (await checkEnvironment()).filter(({ check }) => here.has(check));
+    for (const { check, message } of this.issues) this.log.add("environment", `${check}: ${message}`, "warn");
+    this.changed();
+  }
+
+  /**
+   * Signs in with the token, or, without one, with the instance that this browser keeps.
+   *
+   * @param quietly when nothing is kept, show the form without an error
+   */
+  async signIn(link: Link, { quietly = false } = {}): Promise<void> {
+    this.signingIn = true;
+    this.problem = undefined;
+    this.#remember({ key: link.key, user: link.user });
+    const client = new CarillonClient({
+      applicationKey: link.key,
+      userId: link.user,
+      environmentHost: location.origin,
+    });
+    try {
+      this.#watch(client, link);
+      client.setSupportActiveConnectionInBackground(true);
+      await client.start();
+      client.startListeningOnActiveConnection();
+      history.replaceState(null, "", linkWithoutToken(link));
+    } catch (thrown) {
+      this.session = undefined;
+      const problem = signInProblem(thrown);
+      const nothingKept = problem.code === 60006;
+      if (!(nothingKept && quietly)) this.problem = nothingKept ? { ...problem, ...askForToken } : problem;
+      await client.terminate();
+    }
+    this.signingIn = false;
+    this.changed();
+  }
+
+  async signOut(): Promise<void> {
+    const client = this.session?.client;
+    try {
+      await client?.logOut();
+      await client?.terminate();
+    } catch (thrown) {
+      this.failed(thrown);
+    }
+    this.session = undefined;
+    this.online = false;
+    this.changed();
+  }
+
+  failed = (thrown: unknown): void => {
+    this.problem = problemOf(thrown);
+    this.log.add("error", `${this.problem.code ?? ""} ${this.problem.message}`, "error");
+    this.changed();
+  };
+
+  dismiss(): void {
+    this.problem = undefined;
+    this.issues = [];
+    this.changed();
+  }
+
+  setTheme(theme: Theme): void {
+    this.#remember({ theme });
+    this.changed();
+  }
+
+  #remember(what: Partial<Remembered>): void {
+    this.remembered = { ...this.remembered, ...what };
+    remember(localStorage, this.remembered);
+  }
+
+  #watch(client: CarillonClient, link: Link): void {
+    const { log } = this;
+    const sound = new Sound(client.audioController);
+    const desk = new Desk(client.callClient, {
+      changed: () => {
+        sound.loop(toneOf(desk.sounding));
+        this.changed();
+      },
+      began: (call) => {
+        this.problem = undefined;
+        this.#remember({ recent: withRecent(this.remembered.recent, call.remoteUserId) });
+      },
+      ended: (call) => {
+        const { endCause, answeredTime } = call.details;
+        const tone = endTone(endCause, call.direction, answeredTime !== undefined);
+        if (tone && desk.calls.length === 0) sound.once(tone);
+      },
+      log: (text, level) => log.add("call", text, level),
+      failed: this.failed,
+    });
+    client.on("started", () => {
+      log.add("client", "started");
+      this.session = { key: link.key, user: link.user, client, desk, sound };
+      this.changed();
+    });
+    client.on("stopped", () => log.add("client", "stopped"));
+    client.on("failed", (error: CarillonError) => {
+      log.add("client", `failed: ${error.code} ${error.message}`, "error");
+      // The instance was revoked, or the client cannot go on: back to the form.
+      if (this.session?.client === client && error.errorName === "instanceRevoked") this.session = undefined;
+      this.failed(error);
+    });
+    client.on("credentialsRequired", (registration) => {
+      log.add("client", "credentialsRequired");
+      if (link.token) registration.register({ token: link.token });
+      else registration.registerFailed();
+    });
+    client.on("connection", ({ online }) => {
+      log.add("client", `connection ${online ? "online" : "offline"}`);
+      this.online = online;
+      this.changed();
+    });
+    client.on("logMessage", ({ level, area, message }) => {
+      log.add(area, message, level === "warning" ? "warn" : level);
+    });
+  }
+}
+
+const askForToken = {
+  message: "This browser is not signed in as this user yet.",
+  hint: "Paste a token: `npm run carillon -- user token` or the app's server makes one.",
+  code: undefined,
+};

@@ -1,0 +1,57 @@
+import type { Call } from "@carillon/sdk";
+import { useState } from "preact/hooks";
+import type { Phone, Session } from "../phone";
+import { stateLine } from "../words";
+import { Controls } from "./controls";
+import { Devices } from "./devices";
+import { Ended } from "./ended";
+import { Keypad } from "./keypad";
+import { Quality } from "./quality";
+import { Stage } from "./stage";
+
+export type Drawer = "keypad" | "devices" | undefined;
+
+/** The call in the foreground, from its first moment until it is put away. */
+export function CallPanel({ call, phone, session }: { call: Call; phone: Phone; session: Session }) {
+  const [drawer, setDrawer] = useState<Drawer>();
+  const { desk, client } = session;
+  const name = call.remoteDisplayName || call.remoteUserId;
+  const ended = call.state === "ended";
+  const { establishedTime } = call.details;
+  const line = stateLine({
+    state: call.state,
+    direction: call.direction,
+    connectedMs: establishedTime === undefined ? 0 : call.details.duration * 1_000,
+    held: call.held,
+    remoteHeld: call.remoteMedia.held,
+    interrupted: desk.interrupted.has(call),
+    offline: !phone.online,
+    name,
+  });
+
+  return (
+    <section class={`card call ${call.state}`} aria-label={`Call with ${name}`} data-call-id={call.callId}>
+      {!ended && <Stage call={call} client={client} name={name} />}
+      <div class="who">
+        <h2 data-testid="remote-name">{name}</h2>
+        <p class="state" data-testid="call-state" data-state={call.state}>
+          {line}
+        </p>
+        {/* The clock is not read out every second: this says the state only. */}
+        <p class="unseen" aria-live="polite">
+          {line.replace(/\s*[\d:]+/, "")}
+        </p>
+      </div>
+      {ended ? (
+        <Ended call={call} name={name} desk={desk} />
+      ) : (
+        <>
+          {call.state === "established" && <Quality call={call} />}
+          <Controls call={call} desk={desk} drawer={drawer} setDrawer={setDrawer} />
+          {drawer === "keypad" && <Keypad call={call} desk={desk} />}
+          {drawer === "devices" && <Devices client={client} call={call} desk={desk} />}
+        </>
+      )}
+    </section>
+  );
+}

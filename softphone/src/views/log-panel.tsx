@@ -1,0 +1,75 @@
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { asText, clock, type EventLog, filtered } from "../log";
+import { Icon } from "./icon";
+
+export function LogPanel({ log }: { log: EventLog }) {
+  const [filter, setFilter] = useState("");
+  const [copied, setCopied] = useState("");
+  const list = useRef<HTMLOListElement>(null);
+  const entries = useMemo(() => filtered(log.entries, filter), [log.entries, filter]);
+  const rows = useMemo(
+    () =>
+      entries.map(({ id, time, level, area, text }) => (
+        <li key={id} class={level}>
+          <time dateTime={new Date(time).toISOString()}>{clock(time)}</time> <b>{area}</b> <span>{text}</span>
+        </li>
+      )),
+    [entries],
+  );
+
+  // Follows the newest entry, unless somebody reads further up.
+  const atEnd = useRef(true);
+  useLayoutEffect(() => {
+    if (atEnd.current && list.current) list.current.scrollTop = list.current.scrollHeight;
+  });
+
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(asText(entries));
+      setCopied("Copied");
+    } catch {
+      setCopied("The browser refused to copy");
+    }
+    setTimeout(() => setCopied(""), 2_000);
+  };
+
+  return (
+    <details class="log" open={wide()}>
+      <summary>
+        Event log <span class="quiet">{entries.length}</span>
+      </summary>
+      <div class="log-tools">
+        <input
+          type="search"
+          aria-label="Filter the log"
+          placeholder="Filter"
+          value={filter}
+          onInput={(event) => setFilter(event.currentTarget.value)}
+        />
+        <button type="button" class="soft" data-testid="copy-log" onClick={copy}>
+          <Icon name="copy" />
+          {copied || "Copy"}
+        </button>
+        <button type="button" class="soft" data-testid="clear-log" onClick={() => log.clear()}>
+          Clear
+        </button>
+      </div>
+      <ol
+        ref={list}
+        data-testid="log"
+        // Reached by keyboard, to scroll it.
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: WCAG 2.1.1, a region that scrolls
+        tabIndex={0}
+        aria-label="Events"
+        onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
+          atEnd.current = scrollTop + clientHeight > scrollHeight - 40;
+        }}
+      >
+        {rows}
+      </ol>
+    </details>
+  );
+}
+
+/** Beside the phone there is room for it; on a narrow page it waits to be opened. */
+const wide = () => matchMedia("(min-width: 62rem)").matches;

@@ -1,0 +1,17 @@
+import type { Desk } from "../desk";
+
+/** The other live calls, which are on hold: one press brings one to the foreground. */
+export function Waiting({ desk }: { desk: Desk }) {
+  if (desk.waiting.length === 0) return null;
+  return (
+    <ul class="people" aria-label="Other calls" data-testid="waiting">
+      {desk.waiting.map((call) => (
+        <li key={call.callId}>
+          <button type="button" class="chip held" onClick={() => desk.show(call)}>
+            {call.remoteDisplayName || call.remoteUserId} · on hold · switch
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}

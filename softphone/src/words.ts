@@ -1,0 +1,122 @@
+/** What the softphone says: the SDK's states, causes and numbers in plain words. */
+import type { CallState, EndCause } from "@carillon/sdk";
+
+type Direction = "outgoing" | "incoming";
+
+/** `0:42`, `12:07`, `1:00:03`. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1_000));
+  const two = (value: number) => String(value).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60];
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+}
+
+/** What {@link stateLine} looks at. */
+export interface Situation {
+  state: CallState;
+  direction: Direction;
+  /** Since the call was established. */
+  connectedMs: number;
+  held: boolean;
+  remoteHeld: boolean;
+  /** Media has stopped coming through, and the SDK works on it. */
+  interrupted: boolean;
+  /** The active connection is away; the call goes on without it. */
+  offline: boolean;
+  name: string;
+}
+
+/** The line under the name. */
+export function stateLine(now: Situation): string {
+  switch (now.state) {
+    case "initiating":
+      return now.direction === "incoming" ? "Incoming call" : "Calling…";
+    case "progressing":
+      return now.direction === "incoming" ? "Incoming call" : "Reaching a device…";
+    case "ringing":
+      return now.direction === "incoming" ? "Incoming call" : "Ringing…";
+    case "answered":
+      return "Connecting…";
+    case "ended":
+      return "Call ended";
+    case "established": {
+      const time = duration(now.connectedMs);
+      if (now.interrupted) return `Reconnecting… ${time}`;
+      if (now.held) return `On hold ${time}`;
+      if (now.remoteHeld) return `${now.name} put you on hold ${time}`;
+      return now.offline ? `Connected ${time} · server away, the call goes on` : `Connected ${time}`;
+    }
+  }
+}
+
+/** Why a call ended, for the person who was in it. */
+export function endWords(
+  cause: EndCause,
+  direction: Direction,
+  name: string,
+  talkedMs: number | null,
+): string {
+  const incoming = direction === "incoming";
+  switch (cause) {
+    case "hungUp":
+      return talkedMs === null ? "The call was hung up." : `You talked for ${duration(talkedMs)}.`;
+    case "denied":
+      return incoming ? "The call was declined." : `${name} declined.`;
+    case "noAnswer":
+      return incoming ? `You missed a call from ${name}.` : `${name} did not answer.`;
+    case "timeout":
+      return incoming ? `You missed a call from ${name}.` : `${name} could not be reached.`;
+    case "canceled":
+      return incoming ? `${name} gave up before you answered.` : "You cancelled the call.";
+    case "otherDeviceAnswered":
+      return "The call was answered on another device.";
+    case "inactive":
+      return "The connection was lost for too long.";
+    case "insufficientFunds":
+      return "The account ran out of credit.";
+    case "failure":
+      return "The call failed.";
+    case "none":
+      return "The call ended.";
+  }
+}
+
+/** The numbers of a call's quality that are shown; any may be missing. */
+export interface Numbers {
+  mos?: number | null;
+  roundTripMs?: number | null;
+  jitterMs?: number | null;
+  /** 0 to 1. */
+  lossRatio?: number | null;
+}
+
+/** What a mean opinion score sounds like (ITU-T G.107, annex B). */
+export function opinion(mos: number): "Excellent" | "Good" | "Fair" | "Poor" | "Bad" {
+  if (mos >= 4.3) return "Excellent";
+  if (mos >= 4) return "Good";
+  if (mos >= 3.6) return "Fair";
+  return mos >= 3.1 ? "Poor" : "Bad";
+}
+
+/** The parts of the quality line, in order. */
+export function qualityParts({ mos, roundTripMs, jitterMs, lossRatio }: Numbers): string[] {
+  return [
+    typeof mos === "number" && `${opinion(mos)} (MOS ${mos.toFixed(1)})`,
+    typeof roundTripMs === "number" && `round trip ${Math.round(roundTripMs)} ms`,
+    typeof jitterMs === "number" && `jitter ${Math.round(jitterMs)} ms`,
+    typeof lossRatio === "number" && `loss ${(lossRatio * 100).toFixed(1)} %`,
+  ].filter((part) => part !== false);
+}
+
+/** One or two letters for the round picture of somebody without one. */
+export function initials(name: string): string {
+  const parts = name.split(/[\s._-]+/).filter(Boolean);
+  const letters = parts.length > 1 ? [parts[0]?.[0], parts.at(-1)?.[0]] : [...(parts[0] ?? "?")].slice(0, 1);
+  return letters.join("").toUpperCase();
+}
+
+/** The page's title, which calls while it rings: it changes with each second. */
+export function pageTitle(ringing: string | undefined, now: number): string {
+  const calling = ringing !== undefined && Math.floor(now / 1_000) % 2 === 0;
+  return calling ? `${ringing} is calling` : "Carillon";
+}
