@@ -1,0 +1,48 @@
+/** Builds dist/: one ES module for everything, and the declarations, with protocol/ inlined. */
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const dist = join(here, "dist");
+rmSync(dist, { recursive: true, force: true });
+
+const { name, version } = JSON.parse(readFileSync(join(here, "package.json"), "utf8"));
+const options = {
+  entryPoints: [join(here, "src/index.ts")],
+  bundle: true,
+  format: "esm",
+  platform: "neutral",
+  target: "es2022",
+  define: { SDK_VERSION: JSON.stringify(`${name} ${version}`) },
+};
+await build({ ...options, outfile: join(dist, "index.js"), sourcemap: true });
+
+const tsc = join(here, "../node_modules/typescript/lib/tsc.js");
+const flags = ["--noEmit", "false", "--emitDeclarationOnly", "--declaration", "--stripInternal"];
+const types = join(dist, "types");
+const { status } = spawnSync(process.execPath, [tsc, "-p", here, ...flags, "--outDir", types], {
+  stdio: "inherit",
+});
+if (status !== 0) process.exit(status ?? 1);
+
+// Node's resolution wants extensions, which the sources do without.
+for (const entry of readdirSync(types, { recursive: true, withFileTypes: true })) {
+  if (!entry.isFile()) continue;
+  const path = join(entry.parentPath, entry.name);
+  const text = readFileSync(path, "utf8");
+  writeFileSync(
+    path,
+    text.replace(/(from |import\()"(\.[^"]*)"/g, (_, word, specifier) => {
+      const file = /\/protocol$/.test(specifier) ? `${specifier}/index.js` : `${specifier}.js`;
+      return `${word}"${file}"`;
+    }),
+  );
+}
+
+const { outputFiles } = await build({ ...options, minify: true, write: false });
+const gzipped = gzipSync(outputFiles[0].contents, { level: 9 }).length;
+console.log(`${name} ${version}: ${(gzipped / 1024).toFixed(1)} KB minified and gzipped`);

@@ -1,0 +1,210 @@
+/** Makes calls, takes calls, and keeps each call's channel in step with the connection. */
+import {
+  areHeaders,
+  type CallFrame,
+  type CallHeaders,
+  type CallPosition,
+  isUserId,
+  limits,
+  parseAddress,
+  type Synced,
+} from "../../protocol";
+import { Call, type CallContext } from "./call";
+import { CallChannel } from "./call-channel";
+import type { Connection } from "./connection";
+import { Emitter } from "./emitter";
+import { makeError } from "./errors";
+import type { Timer } from "./runtime";
+
+const acknowledgeMs = 2_000;
+const remembered = 64;
+
+export interface CallOptions {
+  /** Offer video, and open the camera. */
+  video?: boolean;
+  /** Reach the callee with the call; 1,024 UTF-8 bytes in all. */
+  headers?: CallHeaders;
+  /** 5 to 120; 45 by default. */
+  ringSeconds?: number;
+}
+
+export interface CallClientEvents {
+  /** Somebody calls. `hangup()` in the listener dismisses the call before it rings anywhere here. */
+  incomingCall: Call;
+}
+
+export class CallClient extends Emitter<CallClientEvents> {
+  readonly #context: Omit<CallContext, "ended">;
+  readonly #connection: Connection;
+  readonly #ended: CallContext["ended"];
+  /** Thrown at whoever calls on a client that cannot. */
+  readonly #mustRun: () => void;
+  readonly #calls = new Map<string, Call>();
+  /** Also those of ended calls that have something to tell still. */
+  readonly #channels = new Map<string, CallChannel>();
+  readonly #unacknowledged = new Map<string, CallPosition>();
+  readonly #past = new Set<string>();
+  #acknowledging: Timer | undefined;
+
+  /** @internal */
+  constructor(context: CallContext, connection: Connection, mustRun: () => void) {
+    super();
+    this.#context = context;
+    this.#ended = context.ended;
+    this.#connection = connection;
+    this.#mustRun = mustRun;
+  }
+
+  /** The calls that have not ended. */
+  get calls(): Call[] {
+    return [...this.#calls.values()];
+  }
+
+  /**
+   * Calls a user of this application, or `userId@applicationKey` of another one of the account.
+   * Comes back at once; what happens is told by the call's events.
+   *
+   * @throws CarillonError `invalidUse` for a malformed user id, headers or ring time, and before `start()`.
+   * @example
+   * const call = client.callClient.callUser("bob", { video: true, headers: { order: "4711" } });
+   */
+  callUser(userId: string, options: CallOptions = {}): Call {
+    const { video = false, headers = {}, ringSeconds } = options;
+    this.#mustRun();
+    const address = parseAddress(userId);
+    if (!isUserId(address.userId))
+      throw makeError("invalidUse", "A user id is 1 to 40 printable ASCII characters.");
+    if (!areHeaders(headers)) throw makeError("invalidUse", "Headers are texts, 1,024 bytes in all.");
+    if (ringSeconds && (ringSeconds < limits.ringSecondsMin || ringSeconds > limits.ringSecondsMax)) {
+      throw makeError("invalidUse", "ringSeconds is 5 to 120.");
+    }
+    if (this.#calls.size >= limits.callsPerConnection)
+      throw makeError("invalidUse", "Too many calls at a time.");
+    const channel = this.#open(this.#context.runtime.uuid(), undefined, false);
+    const call = this.#add(channel, {
+      direction: "outgoing",
+      remoteUserId: userId,
+      headers: { ...headers },
+      video,
+      times: { started: this.#context.serverNow() },
+    });
+    void call.begin(userId, ringSeconds);
+    return call;
+  }
+
+  // ---- what the connection tells --------------------------------------------------------------
+
+  /** @internal Hello goes out: from here on each call waits for its `synced`. */
+  positions(): CallPosition[] {
+    return [...this.#channels.values()].flatMap((channel) => channel.resume() ?? []);
+  }
+
+  /** @internal */
+  online(): void {
+    for (const channel of this.#channels.values()) channel.online();
+    this.#scheduleAcknowledge();
+  }
+
+  /** @internal */
+  offline(): void {
+    for (const channel of this.#channels.values()) channel.offline();
+  }
+
+  /** @internal */
+  nudge(): void {
+    for (const call of this.#calls.values()) call.nudge();
+  }
+
+  /** @internal */
+  receive(frame: CallFrame | Synced): void {
+    const channel = this.#channels.get(frame.callId);
+    if (frame.type === "synced") {
+      if (!channel) return;
+      const call = this.#calls.get(frame.callId);
+      // A start that never arrived is of no use to a call that is over.
+      const known = !(frame.unknown && !call) && channel.synced(frame);
+      if (!known) {
+        this.#channels.delete(frame.callId);
+        call?.lost();
+      }
+      this.#tidy();
+      return;
+    }
+    if (frame.event.event === "incoming" && !channel && !this.#past.has(frame.callId)) {
+      this.#incoming(frame);
+    } else if (!channel || channel.accept(frame)) {
+      this.#calls.get(frame.callId)?.receive(frame.event);
+    }
+    const { callId, origin, seq } = frame;
+    const position = this.#channels.get(callId)?.position ?? { callId, ...(origin && { origin }), ack: seq };
+    this.#unacknowledged.set(callId, position);
+    this.#scheduleAcknowledge();
+    this.#tidy();
+  }
+
+  /** @internal */
+  close(): void {
+    for (const call of this.calls) call.hangup();
+    this.#context.runtime.clearTimeout(this.#acknowledging);
+    this.#channels.clear();
+    this.removeListeners();
+  }
+
+  #incoming(frame: CallFrame): void {
+    const { event } = frame;
+    if (event.event !== "incoming") return;
+    const channel = this.#open(frame.callId, frame.origin, true);
+    channel.accept(frame);
+    const call = this.#add(channel, {
+      direction: "incoming",
+      remoteUserId: event.from.userId,
+      remoteDisplayName: event.from.displayName,
+      headers: event.headers,
+      video: event.video,
+      times: event.times,
+    });
+    this.emit("incomingCall", call);
+    call.ring(event.offer);
+  }
+
+  #open(callId: string, origin: string | undefined, incoming: boolean): CallChannel {
+    const channel = new CallChannel(callId, origin, incoming, this.#connection, (id) =>
+      this.#unacknowledged.delete(id),
+    );
+    this.#channels.set(callId, channel);
+    return channel;
+  }
+
+  #add(channel: CallChannel, start: ConstructorParameters<typeof Call>[2]): Call {
+    const context: CallContext = {
+      ...this.#context,
+      ended: (call, record) => {
+        this.#calls.delete(call.callId);
+        this.#past.add(call.callId);
+        if (this.#past.size > remembered) this.#past.delete([...this.#past][0] ?? "");
+        this.#tidy();
+        this.#ended(call, record);
+      },
+    };
+    const call = new Call(context, channel, start);
+    this.#calls.set(call.callId, call);
+    return call;
+  }
+
+  /** An ended call's channel stays until everything is told. */
+  #tidy(): void {
+    for (const [callId, channel] of this.#channels) {
+      if (channel.idle && this.#past.has(callId)) this.#channels.delete(callId);
+    }
+  }
+
+  /** What an operation did not carry along goes out by itself, together, after a while. */
+  #scheduleAcknowledge(): void {
+    if (this.#acknowledging !== undefined || this.#unacknowledged.size === 0) return;
+    this.#acknowledging = this.#context.runtime.setTimeout(() => {
+      this.#acknowledging = undefined;
+      if (this.#unacknowledged.size === 0) return;
+      if (this.#connection.acknowledge([...this.#unacknowledged.values()])) this.#unacknowledged.clear();
+    }, acknowledgeMs);
+  }
+}

@@ -1,0 +1,203 @@
+/** One call's RTCPeerConnection: offers, answers, candidates in batches, tracks. W3C's "perfect negotiation". */
+import { type Candidate, type IceServer, limits, type SessionDescription } from "../../protocol";
+import type { Runtime, Timer, WebRtc } from "./runtime";
+
+const batchMs = 20;
+
+export interface MediaHooks {
+  /** A batch of this side's candidates; never before {@link CallMedia.release}. */
+  candidates(candidates: Candidate[]): void;
+  /** Renegotiation. */
+  description(description: SessionDescription): void;
+  track(track: MediaStreamTrack): void;
+  failed(error: unknown): void;
+}
+
+export interface MediaOptions {
+  webrtc: WebRtc;
+  runtime: Runtime;
+  iceServers: IceServer[];
+  forceRelay: boolean;
+  /** Gives way when both sides offer at once: the callee. */
+  polite: boolean;
+  outgoing: MediaStream;
+  hooks: MediaHooks;
+}
+
+export class CallMedia {
+  readonly pc: RTCPeerConnection;
+  readonly #options: MediaOptions;
+  /** This side's candidates that have not gone out. */
+  #gathered: Candidate[] = [];
+  #released = false;
+  /** The other side's candidates, kept while this side must not be seen by its network. */
+  #remote: Candidate[] = [];
+  #batch: Timer | undefined;
+  #offering = false;
+  #negotiating = false;
+  #answer: SessionDescription | undefined;
+  #chain: Promise<unknown> = Promise.resolve();
+
+  constructor(options: MediaOptions) {
+    const { webrtc, iceServers, forceRelay, hooks } = options;
+    this.#options = options;
+    this.pc = new webrtc.RTCPeerConnection({
+      iceServers,
+      bundlePolicy: "max-bundle",
+      ...(forceRelay && { iceTransportPolicy: "relay" }),
+    });
+    this.pc.onicecandidate = ({ candidate }) => this.#collect(candidate);
+    this.pc.ontrack = ({ track }) => hooks.track(track);
+    this.pc.onnegotiationneeded = () => {
+      if (this.#negotiating) void this.#offer().catch(hooks.failed);
+    };
+  }
+
+  /** The caller's first description. Tracks come when the microphone is open: nothing waits for it. */
+  async offer(video: boolean): Promise<SessionDescription> {
+    for (const kind of video ? ["audio", "video"] : ["audio"]) {
+      this.pc.addTransceiver(kind, { direction: "sendrecv", streams: [this.#options.outgoing] });
+    }
+    await this.pc.setLocalDescription(await this.pc.createOffer());
+    return this.#local();
+  }
+
+  /** The callee's, made while it rings: gathers, but sends nothing to anybody. */
+  async prepareAnswer(offer: SessionDescription): Promise<void> {
+    await this.pc.setRemoteDescription(offer);
+    this.#sendEverything();
+    await this.pc.setLocalDescription(await this.pc.createAnswer());
+    this.#answer = this.#local();
+  }
+
+  /** What {@link prepareAnswer} made, once it is there, with the candidates so far. From here on they flow. */
+  takeAnswer(): { description: SessionDescription; candidates: Candidate[] } | undefined {
+    const description = this.#answer;
+    if (!description) return undefined;
+    const candidates = this.#gathered.splice(0, limits.candidatesPerFrame);
+    this.release();
+    for (const candidate of this.#remote.splice(0)) this.#add(candidate);
+    this.#negotiating = true;
+    return { description, candidates };
+  }
+
+  /** The caller has the answer. */
+  accept(description: SessionDescription, candidates: Candidate[]): void {
+    const { hooks } = this.#options;
+    // The peer connection chains these by itself; waiting here would only add turns.
+    this.pc.setRemoteDescription(description).catch(hooks.failed);
+    for (const candidate of candidates) this.#add(candidate);
+    this.#negotiating = true;
+  }
+
+  /** Candidates of this side may go out. */
+  release(): void {
+    this.#released = true;
+    if (this.#gathered.length > 0) this.#schedule();
+  }
+
+  addCandidates(candidates: Candidate[]): void {
+    if (!this.pc.localDescription || !this.#released) this.#remote.push(...candidates);
+    else this.#then(() => Promise.all(candidates.map((candidate) => this.#add(candidate))));
+  }
+
+  /** The other side renegotiates, or answers. */
+  describe(description: SessionDescription, candidates: Candidate[]): void {
+    this.#then(async () => {
+      const offer = description.type === "offer";
+      const collision = offer && (this.#offering || this.pc.signalingState !== "stable");
+      if (collision && !this.#options.polite) return;
+      await this.pc.setRemoteDescription(description);
+      for (const candidate of candidates) this.#add(candidate);
+      if (!offer) return;
+      this.#sendEverything();
+      await this.pc.setLocalDescription();
+      this.#options.hooks.description(this.#local());
+    });
+  }
+
+  /** New paths: after a network change. */
+  restart(): void {
+    this.pc.restartIce();
+  }
+
+  /** What is sent for a kind; null for nothing. Renegotiates only where this kind was never negotiated. */
+  setTrack(kind: "audio" | "video", track: MediaStreamTrack | null): void {
+    const { outgoing, hooks } = this.#options;
+    const transceiver = this.#transceiver(kind);
+    if (transceiver) transceiver.sender.replaceTrack(track).catch(hooks.failed);
+    else if (track) this.pc.addTrack(track, outgoing);
+  }
+
+  sender(kind: "audio" | "video"): RTCRtpSender | undefined {
+    return this.#transceiver(kind)?.sender;
+  }
+
+  close(): void {
+    this.#options.runtime.clearTimeout(this.#batch);
+    this.pc.onicecandidate = this.pc.ontrack = this.pc.onnegotiationneeded = null;
+    this.pc.close();
+  }
+
+  #transceiver(kind: string): RTCRtpTransceiver | undefined {
+    return this.pc.getTransceivers().find(({ receiver }) => receiver.track.kind === kind);
+  }
+
+  /** Ready to send whatever may come, so that a later track needs no new description. */
+  #sendEverything(): void {
+    for (const transceiver of this.pc.getTransceivers()) {
+      if (transceiver.direction !== "recvonly") continue;
+      transceiver.direction = "sendrecv";
+      transceiver.sender.setStreams?.(this.#options.outgoing);
+    }
+  }
+
+  async #offer(): Promise<void> {
+    this.#offering = true;
+    try {
+      await this.pc.setLocalDescription();
+      this.#options.hooks.description(this.#local());
+    } finally {
+      this.#offering = false;
+    }
+  }
+
+  /** Candidates travel apart from descriptions. */
+  #local(): SessionDescription {
+    const { type, sdp = "" } = this.pc.localDescription ?? { type: "offer" };
+    return {
+      type: type === "answer" ? "answer" : "offer",
+      sdp: sdp.replace(/^a=(candidate:.*|end-of-candidates)\r?\n/gm, ""),
+    };
+  }
+
+  #collect(candidate: RTCIceCandidate | null): void {
+    if (candidate?.candidate) this.#gathered.push(candidate.toJSON() as Candidate);
+    if (!this.#released) return;
+    if (candidate) this.#schedule();
+    else this.#flush();
+  }
+
+  #schedule(): void {
+    this.#batch ??= this.#options.runtime.setTimeout(() => this.#flush(), batchMs);
+  }
+
+  #flush(): void {
+    const { runtime, hooks } = this.#options;
+    runtime.clearTimeout(this.#batch);
+    this.#batch = undefined;
+    while (this.#gathered.length > 0) hooks.candidates(this.#gathered.splice(0, limits.candidatesPerFrame));
+  }
+
+  /** A candidate of a description that lost a glare, or of an old generation, is none that matters. */
+  async #add(candidate: Candidate): Promise<void> {
+    await this.pc.addIceCandidate(candidate).catch(() => {});
+  }
+
+  /** Descriptions and candidates, one after the other as they came. */
+  #then(step: () => Promise<unknown>): void {
+    this.#chain = this.#chain.then(step).catch((error: unknown) => {
+      if (this.pc.connectionState !== "closed") this.#options.hooks.failed(error);
+    });
+  }
+}

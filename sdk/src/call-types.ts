@@ -1,0 +1,72 @@
+import type { CallHeaders, CallState, EndCause, MediaState } from "../../protocol";
+import type { CarillonError } from "./errors";
+import type { CallQuality, QualityReason } from "./quality";
+
+export type CallDirection = "outgoing" | "incoming";
+
+/** What there is to know of a call, now and after its end. Times are milliseconds since 1970. */
+export interface CallDetails {
+  callId: string;
+  direction: CallDirection;
+  remoteUserId: string;
+  headers: CallHeaders;
+  videoOffered: boolean;
+  /** An incoming call: where the app was when it came. */
+  applicationStateWhenReceived?: "active" | "background";
+  startedTime: number;
+  progressingTime?: number;
+  ringingTime?: number;
+  answeredTime?: number;
+  establishedTime?: number;
+  endedTime?: number;
+  /** `none` until the call has ended. */
+  endCause: EndCause;
+  error?: CarillonError;
+  /** Seconds from established to ended, or to now; 0 for a call that was never established. */
+  duration: number;
+}
+
+/** A warning about the call's quality came up (`active`), or is over. */
+export interface QualityWarning {
+  reason: QualityReason;
+  active: boolean;
+  quality: CallQuality;
+}
+
+export interface CallEvents {
+  /** The server found at least one device of the callee: play the progress tone. */
+  progressing: Call_;
+  /** A device of the callee rings. On the callee's side: it is this one. */
+  ringing: Call_;
+  /** Somebody took the call. */
+  answered: Call_;
+  /** Media runs both ways. */
+  established: Call_;
+  /** It is over: see `call.details.endCause` and `error`. */
+  ended: Call_;
+  /** Video of the other side can be shown: `videoController.remoteView(call)`. */
+  videoTrackAdded: Call_;
+  remoteTrack: { track: MediaStreamTrack; stream: MediaStream };
+  /** The other side muted, held, or changed its video. */
+  remoteMedia: MediaState;
+  qualityWarning: QualityWarning;
+  /** Once a second while media runs. */
+  quality: CallQuality;
+}
+
+type Call_ = import("./call").Call;
+
+export interface AnswerOptions {
+  /** Send video too; by default when the caller offered video. */
+  video?: boolean;
+}
+
+/** The states in the order in which a call can go through them. */
+export const stateOrder: readonly CallState[] = [
+  "initiating",
+  "progressing",
+  "ringing",
+  "answered",
+  "established",
+  "ended",
+];

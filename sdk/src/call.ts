@@ -1,0 +1,556 @@
+import type {
+  CallEvent,
+  CallHeaders,
+  CallState,
+  CallTimes,
+  Candidate,
+  EndCause,
+  IceServer,
+  MediaState,
+  SessionDescription,
+} from "../../protocol";
+import type { CallChannel } from "./call-channel";
+import { CallMedia } from "./call-media";
+import {
+  type AnswerOptions,
+  type CallDetails,
+  type CallDirection,
+  type CallEvents,
+  stateOrder,
+} from "./call-types";
+import type { Devices } from "./devices";
+import { Emitter } from "./emitter";
+import { CarillonError, makeError, toError } from "./errors";
+import type { IceServers } from "./ice-servers";
+import { LocalMedia } from "./local-media";
+import type { Log } from "./log";
+import { MediaWatch } from "./media-watch";
+import { type CallQuality, type QualityReason, type Sample, warnings } from "./quality";
+import type { Runtime, WebRtc } from "./runtime";
+import { type CallRecord, QualityAverage } from "./statistics";
+
+/** @internal What a call needs of the client. */
+export interface CallContext {
+  runtime: Runtime;
+  log: Log;
+  webrtc: WebRtc | undefined;
+  devices: Devices;
+  ice: IceServers;
+  forceRelay: boolean;
+  prewarmMicrophone: boolean;
+  displayName?: string;
+  serverNow(): number;
+  online(): boolean;
+  /** The app is in front, or may take calls in the background. */
+  inFront(): boolean;
+  hidden(): boolean;
+  /** Plays what comes in. */
+  play(call: Call): void;
+  setPlayout(call: Call, on: boolean): void;
+  ended(call: Call, record: Omit<CallRecord, "userAgent" | "sdk">): void;
+}
+
+/** @internal */
+export interface CallStart {
+  direction: CallDirection;
+  remoteUserId: string;
+  remoteDisplayName?: string;
+  headers: CallHeaders;
+  video: boolean;
+  times: CallTimes;
+}
+
+/**
+ * One call, of this side or the other. Made by `callClient.callUser()` or given to `incomingCall`.
+ *
+ * @example
+ * call.on("established", () => showTimer());
+ * call.on("ended", () => console.log(call.details.endCause, call.details.duration));
+ */
+export class Call extends Emitter<CallEvents> {
+  readonly callId: string;
+  readonly direction: CallDirection;
+  readonly remoteUserId: string;
+  readonly remoteDisplayName: string | undefined;
+  readonly headers: CallHeaders;
+  /** What comes in: empty until the other side answered. */
+  readonly incomingStream: MediaStream | undefined;
+  /** @internal */
+  readonly local: LocalMedia;
+
+  readonly #context: CallContext;
+  readonly #channel: CallChannel;
+  readonly #videoOffered: boolean;
+  readonly #receivedIn: "active" | "background" | undefined;
+  readonly #averages = new QualityAverage();
+  readonly #warned = new Set<QualityReason>();
+  readonly #localTimes: CallRecord["times"];
+  #times: CallTimes;
+  #state: CallState = "initiating";
+  #endCause: EndCause = "none";
+  #error: CarillonError | undefined;
+  #remoteMedia: MediaState;
+  #media: CallMedia | undefined;
+  #watch: MediaWatch | undefined;
+  #preparing: Promise<void> | undefined;
+  #answering: AnswerOptions | undefined;
+  #taken = false;
+  #unlisten: (() => void) | undefined;
+  #withheldTracks: MediaStreamTrack[] = [];
+  /** Candidates that came before there was a connection to give them to. */
+  #early: Candidate[] = [];
+  #answeredHere: number | undefined;
+  #firstMedia: number | undefined;
+
+  /** @internal */
+  constructor(context: CallContext, channel: CallChannel, start: CallStart) {
+    super();
+    this.#context = context;
+    this.#channel = channel;
+    this.callId = channel.callId;
+    this.direction = start.direction;
+    this.remoteUserId = start.remoteUserId;
+    this.remoteDisplayName = start.remoteDisplayName;
+    this.headers = start.headers;
+    this.#videoOffered = start.video;
+    this.#times = start.times;
+    this.#localTimes = { started: context.runtime.now(), ended: 0 };
+    if (start.direction === "incoming") this.#receivedIn = context.hidden() ? "background" : "active";
+    this.#remoteMedia = { muted: false, held: false, video: start.video ? "on" : "off" };
+    const { webrtc } = context;
+    this.incomingStream = webrtc && new webrtc.MediaStream();
+    // Without WebRTC the call fails before it opens anything.
+    const outgoing = webrtc ? new webrtc.MediaStream() : (undefined as unknown as MediaStream);
+    this.local = new LocalMedia(outgoing, context.devices, () => this.#tellMedia());
+    this.local.state.video = this.#remoteMedia.video;
+  }
+
+  get state(): CallState {
+    return this.#state;
+  }
+
+  /** What goes out: empty until the microphone is open. */
+  get outgoingStream(): MediaStream | undefined {
+    return this.local.stream;
+  }
+
+  get muted(): boolean {
+    return this.local.state.muted;
+  }
+
+  get held(): boolean {
+    return this.local.state.held;
+  }
+
+  /** This side's video. */
+  get video(): MediaState["video"] {
+    return this.local.state.video;
+  }
+
+  /** What the other side says about its media. */
+  get remoteMedia(): MediaState {
+    return { ...this.#remoteMedia };
+  }
+
+  get details(): CallDetails {
+    const { started, progressing, ringing, answered, established, ended } = this.#times;
+    const end = ended ?? this.#context.serverNow();
+    return {
+      callId: this.callId,
+      direction: this.direction,
+      remoteUserId: this.remoteUserId,
+      headers: this.headers,
+      videoOffered: this.#videoOffered,
+      applicationStateWhenReceived: this.#receivedIn,
+      startedTime: started,
+      progressingTime: progressing,
+      ringingTime: ringing,
+      answeredTime: answered,
+      establishedTime: established,
+      endedTime: ended,
+      endCause: this.#endCause,
+      error: this.#error,
+      duration: established ? Math.max(0, Math.round((end - established) / 1_000)) : 0,
+    };
+  }
+
+  /** The last second's quality; null while no media runs. */
+  getQuality(): CallQuality | null {
+    return this.#watch?.last?.quality ?? null;
+  }
+
+  /**
+   * Takes an incoming call. While the page is in the background it is carried out when it comes
+   * back, unless the client supports the active connection in background. Errors come as `ended`.
+   *
+   * @throws CarillonError `invalidUse` for an outgoing call.
+   */
+  answer(options: AnswerOptions = {}): void {
+    if (this.direction === "outgoing")
+      throw makeError("invalidUse", "Only an incoming call can be answered.");
+    if (this.#answering || this.#state === "ended") return;
+    this.#answering = options;
+    if (this.#context.inFront()) {
+      this.#take();
+      return;
+    }
+    this.#unlisten = this.#context.runtime.page.on("visible", () => this.#take());
+  }
+
+  /** Cancels, declines or ends the call, whichever it is by now. */
+  hangup(): void {
+    if (this.#state === "ended") return;
+    const early = this.direction === "outgoing" ? "canceled" : "denied";
+    if (!this.#channel.discard()) void this.#channel.send({ op: "hangup" });
+    this.#finish(this.#reached("answered") || this.#taken ? "hungUp" : early);
+  }
+
+  /** The other side hears silence. */
+  mute(): void {
+    this.local.set({ muted: true });
+  }
+
+  unmute(): void {
+    this.local.set({ muted: false });
+  }
+
+  /** Neither side hears or sees the other, until {@link resume}. */
+  hold(): void {
+    this.local.set({ held: true });
+    this.#context.setPlayout(this, false);
+  }
+
+  resume(): void {
+    this.local.set({ held: false });
+    this.#context.setPlayout(this, true);
+  }
+
+  /** Keeps the camera and sends no picture. */
+  pauseVideo(): void {
+    if (this.video === "on") this.local.set({ video: "paused" });
+  }
+
+  resumeVideo(): void {
+    if (this.video === "paused") this.local.set({ video: "on" });
+  }
+
+  /** Opens the camera and sends it, also in a call that began without video. Rejects with `permissionDenied` or `deviceMissing`. */
+  async startVideo(): Promise<void> {
+    this.#mustLive();
+    await this.local.startVideo();
+  }
+
+  stopVideo(): void {
+    this.local.stopVideo();
+  }
+
+  /** Sends the screen instead of the camera. Rejects with `permissionDenied` when the person chooses none. */
+  async startScreenSharing(): Promise<void> {
+    this.#mustLive();
+    await this.local.startScreen();
+  }
+
+  async stopScreenSharing(): Promise<void> {
+    await this.local.stopScreen();
+  }
+
+  /**
+   * Sends tones (RFC 4733).
+   *
+   * @throws CarillonError `invalidUse` for keys other than `0-9 # * A-D`, or before the answer.
+   */
+  sendDTMF(keys: string): void {
+    if (!/^[0-9#*A-D]+$/i.test(keys)) throw makeError("invalidUse", "DTMF keys are 0-9 # * A-D.");
+    const dtmf = this.#media?.sender("audio")?.dtmf;
+    if (!dtmf || !this.#reached("answered")) throw makeError("invalidUse", "Tones need an answered call.");
+    dtmf.insertDTMF(dtmf.toneBuffer + keys.toUpperCase());
+  }
+
+  // ---- what the client does with it -----------------------------------------------------------
+
+  /** @internal The caller's side begins; the app has its listeners by then. */
+  async begin(to: string, ringSeconds: number | undefined): Promise<void> {
+    await Promise.resolve();
+    const { displayName } = this.#context;
+    const offering = this.#offer();
+    // After #offer, so that a fresh ICE server list makes the offer start first.
+    this.#openLocal(this.#videoOffered);
+    const offer = await offering;
+    if (!offer || this.#state === "ended") return;
+    const started = this.#channel.send({
+      op: "start",
+      to,
+      ...(displayName && { displayName }),
+      video: this.#videoOffered,
+      headers: this.headers,
+      offer,
+      ...(ringSeconds && { ringSeconds }),
+    });
+    this.#media?.release();
+    const reply = await started;
+    if (!reply.ok) this.#finish("failure", new CarillonError(reply.error));
+    else if ("time" in reply.value && typeof reply.value.time === "number")
+      this.#times.started = reply.value.time;
+  }
+
+  /** @internal The callee's side, after the app has seen the call and not dismissed it. */
+  ring(offer: SessionDescription): void {
+    if (this.#state === "ended") return;
+    void this.#channel.send({ op: "ringing" });
+    this.#advance("ringing", this.#context.serverNow());
+    this.#preparing = this.#prepare(offer).catch((error: unknown) => this.fail(error));
+  }
+
+  /** @internal */
+  receive(event: CallEvent): void {
+    if (this.#state === "ended") return;
+    switch (event.event) {
+      case "incoming":
+        return;
+      case "progressing":
+      case "ringing":
+        this.#advance(event.event, event.time);
+        return;
+      case "answered":
+        this.#answered(event.description, event.candidates, event.time);
+        return;
+      case "candidates":
+        if (this.#media) this.#media.addCandidates(event.candidates);
+        else this.#early.push(...event.candidates);
+        return;
+      case "description":
+        this.#watch?.peerRestarts();
+        this.#media?.describe(event.description, event.candidates);
+        return;
+      case "media":
+        this.#remoteMedia = event.media;
+        this.emit("remoteMedia", this.remoteMedia);
+        return;
+      case "established":
+        this.#advance("answered", event.time);
+        this.#advance("established", event.time);
+        return;
+      case "ended":
+        this.#times = { ...this.#times, ...event.times };
+        this.#finish(event.cause, event.error && new CarillonError(event.error));
+        return;
+    }
+  }
+
+  /** @internal The server knows nothing of it any more. */
+  lost(): void {
+    this.#finish("inactive");
+  }
+
+  /** @internal The network or the active connection came back. */
+  nudge(): void {
+    this.#watch?.nudge();
+  }
+
+  /** @internal This side cannot go on. */
+  fail(thrown: unknown): void {
+    if (this.#state === "ended") return;
+    const error = toError(thrown, "mediaFailed");
+    if (!this.#channel.discard()) void this.#channel.send({ op: "hangup", error: error.body });
+    this.#finish("failure", error);
+  }
+
+  // ---- how it does it -------------------------------------------------------------------------
+
+  async #offer(): Promise<SessionDescription | undefined> {
+    try {
+      const media = this.#makeMedia(this.#context.ice.fresh ?? (await this.#context.ice.get()));
+      const offer = await media?.offer(this.#videoOffered);
+      if (media && offer) this.local.send(media);
+      return offer;
+    } catch (error) {
+      this.fail(error);
+      return undefined;
+    }
+  }
+
+  async #prepare(offer: SessionDescription): Promise<void> {
+    const { ice, prewarmMicrophone } = this.#context;
+    if (prewarmMicrophone) void this.#prewarm();
+    const media = this.#makeMedia(ice.fresh ?? (await ice.get()));
+    await media?.prepareAnswer(offer);
+  }
+
+  /** Only where the person has allowed it for good: no prompt while it rings. */
+  async #prewarm(): Promise<void> {
+    const name = "microphone" as PermissionName;
+    const permission = await globalThis.navigator?.permissions?.query({ name }).catch(() => undefined);
+    if (permission?.state === "granted" && this.#state !== "ended") {
+      await this.local.open(false).catch(() => {});
+    }
+  }
+
+  #makeMedia(iceServers: IceServer[]): CallMedia | undefined {
+    const { webrtc, runtime, forceRelay } = this.#context;
+    if (this.#state === "ended") return undefined;
+    if (!webrtc) throw makeError("webrtcUnavailable");
+    const polite = this.direction === "incoming";
+    const media = new CallMedia({
+      webrtc,
+      runtime,
+      iceServers,
+      forceRelay,
+      polite,
+      outgoing: this.local.stream,
+      hooks: {
+        candidates: (candidates) => void this.#channel.send({ op: "candidates", candidates }),
+        description: (description) =>
+          void this.#channel.send({ op: "description", description, candidates: [] }),
+        track: (track) => this.#remoteTrack(track),
+        failed: (error) => this.fail(error),
+      },
+    });
+    this.#media = media;
+    media.addCandidates(this.#early.splice(0));
+    this.#watch = new MediaWatch(media, runtime, polite, {
+      flowing: (flowing) => this.#flowing(flowing),
+      sample: (sample) => this.#sampled(sample),
+      canRestart: () => this.#context.online() && !this.#channel.describing,
+    });
+    return media;
+  }
+
+  #openLocal(video: boolean): void {
+    this.local.open(video).catch((error: unknown) => this.fail(error));
+  }
+
+  /** The answer leaves in this very turn when it is prepared, which it is unless the app answers at once. */
+  #take(): void {
+    this.#unlisten?.();
+    if (this.#state === "ended" || this.#taken) return;
+    this.#taken = true;
+    this.#answeredHere = this.#context.runtime.now();
+    const answer = this.#media?.takeAnswer();
+    if (answer) void this.#sendAnswer(answer);
+    const video = this.#answering?.video ?? this.#videoOffered;
+    this.local.state.video = video ? "on" : "off";
+    this.#openLocal(video);
+    if (!answer) void this.#whenPrepared();
+  }
+
+  async #whenPrepared(): Promise<void> {
+    // ring() comes right after the event in which the app may have answered.
+    await Promise.resolve();
+    await this.#preparing;
+    const answer = this.#state === "ended" ? undefined : this.#media?.takeAnswer();
+    if (answer) void this.#sendAnswer(answer);
+  }
+
+  async #sendAnswer(answer: { description: SessionDescription; candidates: Candidate[] }): Promise<void> {
+    const sent = this.#channel.send({ op: "answer", ...answer });
+    this.#goLive();
+    const reply = await sent;
+    if (reply.ok) {
+      this.#advance("answered", this.#context.serverNow());
+      this.#tellMedia();
+      return;
+    }
+    if (reply.error.name !== "conflict") return this.fail(new CarillonError(reply.error));
+    // Another device was faster, or the caller gave up: the event that says which is on its way.
+    this.#context.runtime.setTimeout(() => this.#finish("otherDeviceAnswered"), 2_000);
+  }
+
+  #answered(description: SessionDescription, candidates: Candidate[], time: number): void {
+    this.#answeredHere = this.#context.runtime.now();
+    this.#media?.accept(description, candidates);
+    this.#goLive();
+    this.#advance("answered", time);
+    this.#tellMedia();
+  }
+
+  #goLive(): void {
+    const media = this.#media;
+    if (!media) return;
+    this.#taken = true;
+    this.local.send(media);
+    this.#watch?.start();
+    for (const track of this.#withheldTracks.splice(0)) this.#remoteTrack(track);
+    this.#context.play(this);
+  }
+
+  #remoteTrack(track: MediaStreamTrack): void {
+    const stream = this.incomingStream;
+    if (!stream || this.#state === "ended") return;
+    if (this.direction === "incoming" && !this.#taken) {
+      this.#withheldTracks.push(track);
+      return;
+    }
+    stream.addTrack(track);
+    this.#watch?.watch(track);
+    this.emit("remoteTrack", { track, stream });
+    if (track.kind === "video") this.emit("videoTrackAdded", this);
+  }
+
+  #tellMedia(): void {
+    if (!this.#reached("answered") || this.#state === "ended") return;
+    void this.#channel.send({ op: "media", media: { ...this.local.state } });
+  }
+
+  #flowing(flowing: boolean): void {
+    if (flowing) this.#firstMedia ??= this.#context.runtime.now();
+    void this.#channel.send({ op: "flowing", flowing });
+    this.#warn("mediaLost", !flowing);
+  }
+
+  #sampled({ quality }: Sample): void {
+    this.#averages.add(quality);
+    this.emit("quality", quality);
+    const now = warnings(quality);
+    for (const reason of ["loss", "roundTrip", "jitter"] as const) this.#warn(reason, now.includes(reason));
+  }
+
+  #warn(reason: QualityReason, active: boolean): void {
+    if (this.#warned.has(reason) === active) return;
+    if (active) this.#warned.add(reason);
+    else this.#warned.delete(reason);
+    this.emit("qualityWarning", { reason, active, quality: this.getQuality() ?? {} });
+  }
+
+  #reached(state: CallState): boolean {
+    return stateOrder.indexOf(this.#state) >= stateOrder.indexOf(state);
+  }
+
+  #mustLive(): void {
+    if (!this.#reached("answered") || this.#state === "ended") {
+      throw makeError("invalidUse", "The call is not answered, or is over.");
+    }
+  }
+
+  #advance(state: "progressing" | "ringing" | "answered" | "established", time: number): void {
+    if (this.#reached(state)) return;
+    this.#state = state;
+    this.#times[state] ??= time;
+    if (state !== "progressing") this.#localTimes[state] = this.#context.runtime.now();
+    this.emit(state, this);
+  }
+
+  #finish(cause: EndCause, error?: CarillonError): void {
+    if (this.#state === "ended") return;
+    this.#state = "ended";
+    this.#endCause = cause;
+    this.#error = error;
+    this.#times.ended ??= this.#context.serverNow();
+    this.#localTimes.ended = this.#context.runtime.now();
+    this.#unlisten?.();
+    this.#watch?.stop();
+    this.local.close();
+    this.#media?.close();
+    this.emit("ended", this);
+    this.#context.ended(this, {
+      callId: this.callId,
+      origin: this.#channel.origin,
+      direction: this.direction,
+      endCause: cause,
+      errorCode: error?.code,
+      times: this.#localTimes,
+      answeredHere: this.#answeredHere,
+      firstMedia: this.#firstMedia,
+      qualities: this.#averages,
+    });
+  }
+}

@@ -1,0 +1,422 @@
+import {
+  type ConnectionState,
+  type IceServersResult,
+  isApplicationKey,
+  isUserId,
+  type PresenceResult,
+  type Welcome,
+} from "../../protocol";
+import { AudioController } from "./audio";
+import type { CallContext } from "./call";
+import { CallClient } from "./call-client";
+import { Connection } from "./connection";
+import { Devices } from "./devices";
+import { Emitter } from "./emitter";
+import { checkEnvironment, type EnvironmentIssue, type EnvironmentOptions } from "./environment";
+import { type CarillonError, makeError, toError } from "./errors";
+import { IceServers } from "./ice-servers";
+import type { Log, LogMessage } from "./log";
+import { type Credentials, Registrar, type Registration } from "./registration";
+import {
+  defaultRuntime,
+  defaultWebRtc,
+  type Runtime,
+  type SocketClass,
+  type Timer,
+  type WebRtc,
+} from "./runtime";
+import { type CallRecord, statisticsOf } from "./statistics";
+import { type CarillonStorage, defaultStorage } from "./storage";
+import { sdkVersion } from "./version";
+import { VideoController } from "./video";
+
+export interface CarillonClientOptions {
+  /** A lowercase GUID. */
+  applicationKey: string;
+  /** 1 to 40 characters, printable ASCII. */
+  userId: string;
+  /** `host[:port]` of the deployment, or `http(s)://host[:port]`. Without a scheme: https, but http for localhost. */
+  environmentHost: string;
+  /** Development only: whoever has the page has the secret. */
+  applicationSecret?: string;
+  /** Shown to those whom this user calls; at most 128 bytes. */
+  displayName?: string;
+  /** The app's own name for this device, at most 64 characters. */
+  deviceId?: string;
+  /** Media only through the relay: nobody learns this side's address. */
+  forceRelay?: boolean;
+  /** Open the microphone while a call rings, where it is allowed already: the first word is never lost. */
+  prewarmMicrophone?: boolean;
+  /** Where the instance's credentials are kept; IndexedDB by default. */
+  storage?: CarillonStorage;
+  /** For runtimes without WebRTC of their own. */
+  webrtc?: WebRtc;
+  fetch?: Runtime["fetch"];
+  WebSocket?: SocketClass;
+  /** @internal For tests. */
+  runtime?: Partial<Runtime>;
+}
+
+export interface ClientEvents {
+  started: undefined;
+  stopped: undefined;
+  /** `start()` failed, or the connection is gone for good. */
+  failed: CarillonError;
+  /** The user is not registered on this device: get a signature or a token from your server. */
+  credentialsRequired: Registration;
+  logMessage: LogMessage;
+  /** The active connection went or came back; it does so by itself. */
+  connection: { online: boolean };
+}
+
+const startMs = 15_000;
+const credentialsMs = 30_000;
+
+/**
+ * The way to Carillon for one user on this device.
+ *
+ * @example
+ * const client = new CarillonClient({ applicationKey, userId: "alice", environmentHost: "calls.example.com" });
+ * client.on("credentialsRequired", async (registration) => {
+ *   registration.register({ token: await fetchTokenFromMyServer() });
+ * });
+ * client.callClient.on("incomingCall", (call) => call.answer());
+ * await client.start();
+ * client.startListeningOnActiveConnection();
+ */
+export class CarillonClient extends Emitter<ClientEvents> {
+  readonly callClient: CallClient;
+  readonly audioController: AudioController;
+  readonly videoController: VideoController;
+  readonly userId: string;
+
+  readonly #options: CarillonClientOptions;
+  readonly #runtime: Runtime;
+  readonly #registrar: Registrar;
+  readonly #connection: Connection;
+  readonly #ice: IceServers;
+  readonly #log: Log = (level, area, message) => this.emit("logMessage", { level, area, message });
+  #status: "stopped" | "starting" | "started" | "terminated" = "stopped";
+  #starting: { promise: Promise<void>; resolve(): void; reject(error: CarillonError): void } | undefined;
+  #deadline: Timer | undefined;
+  #calling = true;
+  #listening = false;
+  #backgroundSupported = false;
+  /** The server's clock less ours, milliseconds. */
+  #clockOffset = 0;
+  #wasOnline = false;
+  #unlisten: (() => void)[] = [];
+
+  /** @throws CarillonError `invalidUse` when an option is malformed. */
+  constructor(options: CarillonClientOptions) {
+    super();
+    const { applicationKey, userId, environmentHost } = options;
+    if (!isApplicationKey(applicationKey))
+      throw makeError("invalidUse", "applicationKey is a lowercase GUID.");
+    if (!isUserId(userId)) throw makeError("invalidUse", "userId is 1 to 40 printable ASCII characters.");
+    if (!environmentHost) throw makeError("invalidUse", "environmentHost is missing.");
+    this.#options = options;
+    this.userId = userId;
+    const { fetch, WebSocket } = options;
+    this.#runtime = defaultRuntime({
+      ...(fetch && { fetch }),
+      ...(WebSocket && { WebSocket }),
+      ...options.runtime,
+    });
+    const baseUrl = baseUrlOf(environmentHost);
+    this.#registrar = new Registrar({
+      ...options,
+      baseUrl,
+      runtime: this.#runtime,
+      log: this.#log,
+      storage: options.storage ?? defaultStorage(),
+      askApp: () => this.#askApp(),
+    });
+    this.#connection = this.#makeConnection(baseUrl);
+    const webrtc = options.webrtc ?? defaultWebRtc();
+    const devices = new Devices(webrtc);
+    this.#ice = new IceServers(
+      this.#runtime,
+      () => this.#serverNow(),
+      () => this.#connection.request<IceServersResult>({ type: "iceServers" }),
+    );
+    const calls = () => this.callClient.calls;
+    this.audioController = new AudioController(devices, calls, this.#log);
+    this.videoController = new VideoController(devices, calls);
+    this.callClient = new CallClient(this.#callContext(webrtc, devices), this.#connection, () =>
+      this.#mustRun(),
+    );
+  }
+
+  /** Whether calls may come in; true by default. Before `start()`. */
+  setSupportCalling(supported: boolean): void {
+    this.#calling = supported;
+    this.#tellState();
+  }
+
+  /** Whether calls ring here while the page is hidden; false by default. */
+  setSupportActiveConnectionInBackground(supported: boolean): void {
+    this.#backgroundSupported = supported;
+    this.#tellState();
+  }
+
+  /**
+   * Registers this device if it is not, and connects. Settles in every case, within 15 seconds beside
+   * the time that the app takes for `credentialsRequired` (30 at most); may be called again after a failure.
+   *
+   * @throws CarillonError (rejects) `networkLost`, `credentialsRequired`, or what the server says.
+   */
+  start(): Promise<void> {
+    if (this.#status === "terminated") return Promise.reject(makeError("terminated"));
+    if (this.#status === "started") return Promise.resolve();
+    if (!this.#starting) {
+      this.#status = "starting";
+      this.#starting = deferred();
+      this.#setDeadline(startMs, () => makeError("networkLost"));
+      void this.#begin();
+    }
+    return this.#starting.promise;
+  }
+
+  /** Calls ring here from now on. A client that only calls out need not listen. */
+  startListeningOnActiveConnection(): void {
+    this.#mustLive();
+    this.#listening = true;
+    this.#tellState();
+  }
+
+  stopListeningOnActiveConnection(): void {
+    this.#listening = false;
+    this.#tellState();
+  }
+
+  /** Ends every call and closes. Everything that came from this client is dead then. */
+  async terminate(): Promise<void> {
+    if (this.#status === "terminated") return;
+    const was = this.#status;
+    this.#status = "terminated";
+    this.callClient.close();
+    this.#connection.close(true, makeError("terminated"));
+    this.audioController.close();
+    for (const unlisten of this.#unlisten.splice(0)) unlisten();
+    this.#settleStart(makeError("terminated"));
+    if (was !== "stopped") this.emit("stopped");
+    this.removeListeners();
+  }
+
+  /** Revokes this device's instance on the server, forgets it here, and terminates. */
+  async logOut(): Promise<void> {
+    this.#mustLive();
+    const revoked = this.#registrar.logOut();
+    try {
+      await revoked;
+    } finally {
+      await this.terminate();
+    }
+  }
+
+  /** Whether a user of the application is connected, and when it was last (milliseconds since 1970). */
+  async presence(userId: string): Promise<PresenceResult> {
+    this.#mustRun();
+    return this.#connection.request<PresenceResult>({ type: "presence", userId });
+  }
+
+  /** What this page lacks for calls, and how to mend it. */
+  checkEnvironment(options?: EnvironmentOptions): Promise<EnvironmentIssue[]> {
+    return checkEnvironment(options);
+  }
+
+  // ---- start ----------------------------------------------------------------------------------
+
+  async #begin(): Promise<void> {
+    try {
+      await this.#registrar.ensure();
+      if (this.#status !== "starting") return;
+      this.#listenToPage();
+      this.#connection.open();
+    } catch (error) {
+      this.#failed(toError(error));
+    }
+  }
+
+  #setDeadline(ms: number, error: () => CarillonError): void {
+    this.#runtime.clearTimeout(this.#deadline);
+    this.#deadline = this.#runtime.setTimeout(() => this.#failed(error()), ms);
+  }
+
+  /** Undefined when nobody would answer. */
+  #askApp(): Promise<Credentials> | undefined {
+    if (!this.hasListener("credentialsRequired")) return undefined;
+    if (this.#status === "starting") this.#setDeadline(credentialsMs, () => makeError("credentialsRequired"));
+    const { applicationKey, userId } = this.#options;
+    return new Promise((resolve, reject) => {
+      const expiry = this.#runtime.setTimeout(() => reject(makeError("credentialsRequired")), credentialsMs);
+      const settle = (finish: () => void) => {
+        this.#runtime.clearTimeout(expiry);
+        if (this.#status === "starting") this.#setDeadline(startMs, () => makeError("networkLost"));
+        finish();
+      };
+      this.emit("credentialsRequired", {
+        userId,
+        applicationKey,
+        register: (credentials) => settle(() => resolve(credentials)),
+        registerFailed: (error) =>
+          settle(() =>
+            reject(error ? toError(error, "credentialsRequired") : makeError("credentialsRequired")),
+          ),
+      });
+    });
+  }
+
+  #settleStart(error?: CarillonError): void {
+    this.#runtime.clearTimeout(this.#deadline);
+    const starting = this.#starting;
+    this.#starting = undefined;
+    if (error) starting?.reject(error);
+    else starting?.resolve();
+  }
+
+  /** The end of a start, or of a connection that was there. */
+  #failed(error: CarillonError): void {
+    if (this.#status === "terminated" || this.#status === "stopped") return;
+    this.#log("error", "client", error.message);
+    this.#status = "stopped";
+    this.#connection.close(false, error);
+    for (const unlisten of this.#unlisten.splice(0)) unlisten();
+    for (const call of this.callClient.calls) call.fail(error);
+    this.#settleStart(error);
+    this.emit("failed", error);
+  }
+
+  // ---- the connection -------------------------------------------------------------------------
+
+  #makeConnection(baseUrl: string): Connection {
+    return new Connection({
+      runtime: this.#runtime,
+      log: this.#log,
+      url: `${baseUrl.replace(/^http/, "ws")}/v1/connect`,
+      connectionId: this.#runtime.uuid(),
+      sdk: sdkVersion,
+      token: async () => (await this.#registrar.ensure()).instanceToken,
+      unauthorized: () => this.#registrar.replace(),
+      hello: () => ({ state: this.#state(), calls: this.callClient.positions() }),
+      onOnline: (welcome) => this.#online(welcome),
+      onOffline: () => {
+        this.callClient.offline();
+        this.emit("connection", { online: false });
+      },
+      onFrame: (frame) => this.callClient.receive(frame),
+      onFailed: (error) => this.#failed(error),
+    });
+  }
+
+  #online(welcome: Welcome): void {
+    this.#clockOffset = welcome.time - this.#runtime.now();
+    this.callClient.online();
+    if (this.#wasOnline) this.callClient.nudge();
+    this.#wasOnline = true;
+    if (this.#calling) void this.#ice.prefetch();
+    this.#registrar.renewIfDue();
+    this.emit("connection", { online: true });
+    if (this.#status !== "starting") return;
+    this.#status = "started";
+    this.#settleStart();
+    this.emit("started");
+  }
+
+  #listenToPage(): void {
+    const { page } = this.#runtime;
+    const nudge = () => this.callClient.nudge();
+    const network = (globalThis.navigator as { connection?: EventTarget } | undefined)?.connection;
+    network?.addEventListener?.("change", nudge);
+    this.#unlisten = [
+      page.on("online", nudge),
+      page.on("visible", () => this.#tellState()),
+      page.on("hidden", () => this.#tellState()),
+      () => network?.removeEventListener?.("change", nudge),
+    ];
+  }
+
+  #state(): ConnectionState {
+    return { listening: this.#listening && this.#calling, background: !this.#inFront() };
+  }
+
+  /** Hello says it too, so nothing is lost while there is no connection. */
+  #tellState(): void {
+    if (this.#connection.online) this.#connection.post({ type: "state", state: this.#state() }, () => {});
+  }
+
+  #inFront(): boolean {
+    return this.#backgroundSupported || !this.#runtime.page.hidden();
+  }
+
+  #serverNow(): number {
+    return this.#runtime.now() + this.#clockOffset;
+  }
+
+  #mustLive(): void {
+    if (this.#status === "terminated") throw makeError("terminated");
+  }
+
+  #mustRun(): void {
+    this.#mustLive();
+    if (this.#status !== "started") throw makeError("invalidUse", "Call start() first, and wait for it.");
+  }
+
+  // ---- calls ----------------------------------------------------------------------------------
+
+  #callContext(webrtc: WebRtc | undefined, devices: Devices): CallContext {
+    const { forceRelay = false, prewarmMicrophone = false, displayName } = this.#options;
+    return {
+      runtime: this.#runtime,
+      log: this.#log,
+      webrtc,
+      devices,
+      ice: this.#ice,
+      forceRelay,
+      prewarmMicrophone,
+      displayName,
+      serverNow: () => this.#serverNow(),
+      online: () => this.#connection.online,
+      inFront: () => this.#inFront(),
+      hidden: () => this.#runtime.page.hidden(),
+      play: (call) => this.audioController.play(call),
+      setPlayout: (call, on) => this.audioController.setPlayout(call, on),
+      ended: (call, record) => {
+        this.audioController.detach(call);
+        this.videoController.detach(call);
+        void this.#upload(record);
+      },
+    };
+  }
+
+  /** In the background: nobody waits for it, and a failure is a line in the log. */
+  async #upload(record: Omit<CallRecord, "userAgent" | "sdk">, again = true): Promise<void> {
+    const userAgent = globalThis.navigator?.userAgent ?? "";
+    try {
+      const { instance } = this.#registrar;
+      if (!instance) return;
+      const body = statisticsOf({ ...record, userAgent, sdk: sdkVersion });
+      await this.#registrar.authorized("POST", "/v1/statistics", instance, body);
+    } catch (error) {
+      if (again) this.#runtime.setTimeout(() => void this.#upload(record, false), 5_000);
+      else this.#log("warning", "statistics", `Not uploaded: ${toError(error).message}`);
+    }
+  }
+}
+
+function baseUrlOf(environmentHost: string): string {
+  const host = environmentHost.replace(/\/+$/, "");
+  if (/^https?:\/\//.test(host)) return host;
+  return `${/^(localhost|127\.0\.0\.1)(:|$)/.test(host) ? "http" : "https"}://${host}`;
+}
+
+function deferred() {
+  let resolve: () => void = () => {};
+  let reject: (error: CarillonError) => void = () => {};
+  const promise = new Promise<void>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}

@@ -1,0 +1,347 @@
+/** The active connection: one WebSocket that comes back by itself. The rules are in protocol/frames.ts. */
+import {
+  type CallFrame,
+  type CallPosition,
+  type ClientFrame,
+  closeCodes,
+  type ErrorBody,
+  type Hello,
+  limits,
+  protocolVersions,
+  type Result,
+  type ServerFrame,
+  type Synced,
+  subprotocol,
+  tokenSubprotocolPrefix,
+  type Welcome,
+} from "../../protocol";
+import { CarillonError, makeError, toError } from "./errors";
+import type { Log } from "./log";
+import type { Runtime, Socket, Timer } from "./runtime";
+
+/** A frame with an id, before it has one. */
+type WithoutId<F> = F extends { id: number } ? Omit<F, "id"> : never;
+export type RequestFrame = WithoutId<ClientFrame>;
+export type Reply = Result<object>;
+
+export interface ConnectionOptions {
+  runtime: Runtime;
+  log: Log;
+  url: string;
+  connectionId: string;
+  sdk: string;
+  /** The token to connect with. A rejection is final. */
+  token(): Promise<string>;
+  /** The server refused the token: replace it. A rejection is final. */
+  unauthorized(): Promise<void>;
+  /** What hello says, at the moment when it is sent. */
+  hello(): Pick<Hello, "state"> & { calls: CallPosition[] };
+  onOnline(welcome: Welcome): void;
+  onOffline(): void;
+  onFrame(frame: CallFrame | Synced): void;
+  /** It does not come back any more. */
+  onFailed(error: CarillonError): void;
+}
+
+const backoffMs = { first: 250, most: 15_000 };
+const welcomeMs = 10_000;
+const pongMs = 10_000;
+/** After `online` or `visible` a dead socket is likely and somebody is waiting. */
+const urgentPongMs = 3_000;
+/** A socket that lived shorter does not count as a success: no quick loop against a failing server. */
+const stableMs = 5_000;
+const requestMs = 15_000;
+
+const unauthorizedErrors = new Set(["instanceRevoked", "tokenExpired", "invalidToken", "unauthorized"]);
+
+interface Pending {
+  frame: ClientFrame;
+  /** Idempotent: sent again on a new socket. Call operations are the call channel's business. */
+  again: boolean;
+  reply(reply: Reply): void;
+}
+
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #pending = new Map<number, Pending>();
+  #socket: Socket | undefined;
+  #wanted = false;
+  #welcomed = false;
+  #refusal: ErrorBody | undefined;
+  #attempt = 0;
+  #nextId = 1;
+  #welcomedAt = 0;
+  #retry: Timer | undefined;
+  #deadline: Timer | undefined;
+  #ping: Timer | undefined;
+  #unlisten: (() => void)[] = [];
+  /** Set while a token is fetched, so that two triggers do not open two sockets. */
+  #connecting = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  get online(): boolean {
+    return this.#welcomed;
+  }
+
+  /** Connects, and comes back after every drop until {@link close}. */
+  open(): void {
+    if (this.#wanted) return;
+    this.#wanted = true;
+    const { page } = this.#options.runtime;
+    const nudge = () => this.#nudge();
+    this.#unlisten = [
+      page.on("online", nudge),
+      page.on("visible", nudge),
+      page.on("close", () => this.#write({ type: "goodbye" })),
+    ];
+    void this.#connect();
+  }
+
+  /** Closes for good: with `goodbye` this connection's calls end on the server now. */
+  close(goodbye: boolean, error: CarillonError): void {
+    if (goodbye) this.#write({ type: "goodbye" });
+    this.#wanted = false;
+    for (const unlisten of this.#unlisten.splice(0)) unlisten();
+    this.#options.runtime.clearTimeout(this.#retry);
+    this.#detach(1000);
+    for (const pending of this.#pending.values()) pending.reply({ ok: false, error: error.body });
+    this.#pending.clear();
+  }
+
+  /** Asks something idempotent: sent again after a drop, settles within 15 s. */
+  request<T extends object>(frame: RequestFrame): Promise<T> {
+    const { runtime } = this.#options;
+    return new Promise((resolve, reject) => {
+      const id = this.#nextId++;
+      const timer = runtime.setTimeout(() => {
+        this.#pending.delete(id);
+        reject(makeError("networkLost"));
+      }, requestMs);
+      const reply = (answer: Reply) => {
+        runtime.clearTimeout(timer);
+        if (answer.ok) resolve(answer.value as T);
+        else reject(new CarillonError(answer.error));
+      };
+      const pending: Pending = { frame: { ...frame, id } as ClientFrame, again: true, reply };
+      this.#pending.set(id, pending);
+      if (this.#welcomed) this.#write(pending.frame);
+    });
+  }
+
+  /** Sends something once. False when there is no connection; no reply comes when it drops meanwhile. */
+  post(frame: RequestFrame, reply: (reply: Reply) => void): boolean {
+    if (!this.#welcomed) return false;
+    const id = this.#nextId++;
+    const pending: Pending = { frame: { ...frame, id } as ClientFrame, again: false, reply };
+    this.#pending.set(id, pending);
+    this.#write(pending.frame);
+    return true;
+  }
+
+  /** False when there is no connection. */
+  acknowledge(calls: CallPosition[]): boolean {
+    return this.#welcomed && this.#write({ type: "ack", calls });
+  }
+
+  async #connect(): Promise<void> {
+    const { runtime, token, url } = this.#options;
+    if (this.#connecting || this.#socket) return;
+    runtime.clearTimeout(this.#retry);
+    this.#connecting = true;
+    try {
+      const protocols = [subprotocol, tokenSubprotocolPrefix + (await token())];
+      if (!this.#wanted) return;
+      if (!runtime.WebSocket) throw makeError("invalidUse", "No WebSocket here: pass one in the options.");
+      this.#attach(new runtime.WebSocket(url, protocols));
+    } catch (error) {
+      this.#fail(toError(error, "networkLost"));
+    } finally {
+      this.#connecting = false;
+    }
+  }
+
+  #attach(socket: Socket): void {
+    const { runtime } = this.#options;
+    this.#socket = socket;
+    this.#refusal = undefined;
+    socket.onopen = () => {
+      const { state, calls } = this.#options.hello();
+      const { connectionId, sdk } = this.#options;
+      this.#write({ type: "hello", versions: [...protocolVersions], connectionId, sdk, state, calls });
+    };
+    socket.onmessage = (event: { data: unknown }) => this.#read(event.data);
+    socket.onclose = (event: { code: number }) => this.#dropped(event.code);
+    socket.onerror = () => {};
+    this.#deadline = runtime.setTimeout(() => this.#dead("no welcome"), welcomeMs);
+  }
+
+  #detach(code: number): void {
+    const socket = this.#socket;
+    if (!socket) return;
+    const { runtime, onOffline } = this.#options;
+    runtime.clearTimeout(this.#deadline);
+    runtime.clearTimeout(this.#ping);
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    this.#socket = undefined;
+    try {
+      socket.close(code);
+    } catch {
+      // It never opened, or is closed: just what is wanted.
+    }
+    for (const [id, pending] of this.#pending) if (!pending.again) this.#pending.delete(id);
+    if (!this.#welcomed) return;
+    this.#welcomed = false;
+    if (runtime.now() - this.#welcomedAt > stableMs) this.#attempt = 0;
+    onOffline();
+  }
+
+  #dead(why: string): void {
+    this.#options.log("warning", "connection", `The connection is dead: ${why}.`);
+    this.#dropped(4000);
+  }
+
+  #dropped(code: number): void {
+    const refusal = this.#refusal;
+    this.#detach(4000);
+    if (!this.#wanted) return;
+    const { log } = this.#options;
+    log("info", "connection", `Closed with code ${code}${refusal ? `, ${refusal.name}` : ""}.`);
+    if (code === closeCodes.versionRefused || refusal?.name === "versionRefused") {
+      this.#fail(refusal ? new CarillonError(refusal) : makeError("versionRefused"));
+      return;
+    }
+    if (code === closeCodes.replaced) {
+      log("warning", "connection", "The same connection was opened elsewhere; this one stays closed.");
+      this.close(false, makeError("terminated"));
+      return;
+    }
+    if (code === closeCodes.unauthorized || unauthorizedErrors.has(refusal?.name ?? "")) {
+      return void this.#replaceToken();
+    }
+    const atLeast = code === closeCodes.rateLimited ? backoffMs.most / 2 : 0;
+    this.#schedule(Math.max(atLeast, (refusal?.retryAfter ?? 0) * 1_000));
+  }
+
+  async #replaceToken(): Promise<void> {
+    this.#connecting = true;
+    try {
+      await this.#options.unauthorized();
+    } catch (error) {
+      return this.#fail(toError(error));
+    } finally {
+      this.#connecting = false;
+    }
+    // Even a new token may be refused: never in a tight loop.
+    if (this.#wanted) this.#schedule(0);
+  }
+
+  /** Full jitter, so that a restarted server is not met by everyone at once. */
+  #schedule(atLeastMs: number): void {
+    const { runtime } = this.#options;
+    const ceiling = Math.min(backoffMs.most, backoffMs.first * 2 ** this.#attempt++);
+    runtime.clearTimeout(this.#retry);
+    this.#retry = runtime.setTimeout(() => void this.#connect(), atLeastMs + runtime.random() * ceiling);
+  }
+
+  #fail(error: CarillonError): void {
+    if (!this.#wanted) return;
+    this.close(false, error);
+    this.#options.onFailed(error);
+  }
+
+  /** The network or the page came back: now is better than later. */
+  #nudge(): void {
+    if (!this.#wanted) return;
+    if (this.#welcomed) {
+      this.#sendPing(urgentPongMs);
+      return;
+    }
+    this.#attempt = 0;
+    void this.#connect();
+  }
+
+  #sendPing(limitMs: number): void {
+    const { runtime } = this.#options;
+    runtime.clearTimeout(this.#ping);
+    runtime.clearTimeout(this.#deadline);
+    this.#deadline = runtime.setTimeout(() => this.#dead("no pong"), limitMs);
+    this.#raw("ping");
+  }
+
+  /** Something was heard: the socket lives. */
+  #alive(): void {
+    const { runtime } = this.#options;
+    runtime.clearTimeout(this.#deadline);
+    runtime.clearTimeout(this.#ping);
+    this.#ping = runtime.setTimeout(() => this.#sendPing(pongMs), limits.pingSeconds * 1_000);
+  }
+
+  #read(data: unknown): void {
+    if (this.#welcomed) this.#alive();
+    if (typeof data !== "string" || data === "pong") return;
+    let frame: ServerFrame;
+    try {
+      frame = JSON.parse(data) as ServerFrame;
+    } catch {
+      this.#options.log("error", "connection", "The server sent a frame that cannot be read.");
+      return;
+    }
+    this.#take(frame);
+  }
+
+  #take(frame: ServerFrame): void {
+    const { log, runtime, onOnline, onFrame } = this.#options;
+    switch (frame.type) {
+      case "welcome":
+        this.#welcomed = true;
+        this.#welcomedAt = runtime.now();
+        this.#alive();
+        for (const pending of this.#pending.values()) this.#write(pending.frame);
+        onOnline(frame);
+        return;
+      case "refused":
+        // The close code follows; a server that does not close is closed on.
+        this.#refusal = frame.error;
+        runtime.clearTimeout(this.#deadline);
+        this.#deadline = runtime.setTimeout(() => this.#dropped(4000), 1_000);
+        return;
+      case "answer":
+        this.#settle(frame.id, { ok: true, value: frame.result });
+        return;
+      case "error":
+        if (frame.id !== null) {
+          this.#settle(frame.id, { ok: false, error: frame.error });
+          return;
+        }
+        log(
+          "error",
+          "connection",
+          `The server refused a frame: ${frame.error.detail ?? frame.error.message}`,
+        );
+        return;
+      case "call":
+      case "synced":
+        onFrame(frame);
+        return;
+    }
+  }
+
+  #settle(id: number, reply: Reply): void {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    pending?.reply(reply);
+  }
+
+  #write(frame: ClientFrame): boolean {
+    return this.#raw(JSON.stringify(frame));
+  }
+
+  #raw(text: string): boolean {
+    if (this.#socket?.readyState !== 1) return false;
+    this.#socket.send(text);
+    return true;
+  }
+}

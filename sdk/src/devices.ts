@@ -1,0 +1,105 @@
+/** Microphones, cameras and screens: which one is chosen, and how it is opened. */
+import { type CarillonError, makeError } from "./errors";
+import type { WebRtc } from "./runtime";
+
+export type CameraPosition = "front" | "back";
+export type DeviceKind = "audioinput" | "audiooutput" | "videoinput";
+
+/** A microphone and, when it was asked for and could be had, a camera. */
+export interface LocalTracks {
+  audio: MediaStreamTrack;
+  video?: MediaStreamTrack;
+}
+
+export class Devices {
+  microphone: string | undefined;
+  camera: string | undefined;
+  position: CameraPosition | undefined;
+
+  constructor(private readonly webrtc: WebRtc | undefined) {}
+
+  /** One prompt for both. Without a camera the call goes on with the microphone alone. */
+  async open(video: boolean): Promise<LocalTracks> {
+    if (!video) return { audio: await this.openMicrophone() };
+    const [audio, camera] = await this.#get({ audio: this.#audio(), video: this.#video() }).catch(
+      async () => [await this.openMicrophone(), undefined],
+    );
+    if (!audio) throw makeError("deviceMissing");
+    return camera ? { audio, video: camera } : { audio };
+  }
+
+  async openMicrophone(): Promise<MediaStreamTrack> {
+    const [track] = await this.#get({ audio: this.#audio() });
+    if (!track) throw makeError("deviceMissing");
+    return track;
+  }
+
+  async openCamera(): Promise<MediaStreamTrack> {
+    const [track] = await this.#get({ video: this.#video() });
+    if (!track) throw makeError("deviceMissing");
+    return track;
+  }
+
+  async openScreen(): Promise<MediaStreamTrack> {
+    const { mediaDevices } = this.#available();
+    if (!mediaDevices.getDisplayMedia) throw makeError("invalidUse", "This browser cannot share its screen.");
+    const stream = await mediaDevices.getDisplayMedia({ video: true }).catch((error: unknown) => {
+      throw mediaError(error);
+    });
+    const [track] = stream.getVideoTracks();
+    if (!track) throw makeError("deviceMissing");
+    return track;
+  }
+
+  /** The devices of a kind. Their labels are empty until the person has allowed one. */
+  async list(kind: DeviceKind): Promise<MediaDeviceInfo[]> {
+    const all = (await this.webrtc?.mediaDevices.enumerateDevices?.()) ?? [];
+    return all.filter((device) => device.kind === kind);
+  }
+
+  /** Calls `listener` when one is plugged in or out; returns what ends that. */
+  onChange(listener: () => void): () => void {
+    const devices = this.webrtc?.mediaDevices;
+    devices?.addEventListener?.("devicechange", listener);
+    return () => devices?.removeEventListener?.("devicechange", listener);
+  }
+
+  #available(): WebRtc {
+    if (!this.webrtc) throw makeError("webrtcUnavailable");
+    return this.webrtc;
+  }
+
+  #audio(): MediaTrackConstraints {
+    return {
+      echoCancellation: true,
+      noiseSuppression: true,
+      autoGainControl: true,
+      ...(this.microphone && { deviceId: { exact: this.microphone } }),
+    };
+  }
+
+  #video(): MediaTrackConstraints {
+    return {
+      width: { ideal: 1280 },
+      height: { ideal: 720 },
+      ...(this.camera && { deviceId: { exact: this.camera } }),
+      ...(this.position && { facingMode: this.position === "front" ? "user" : "environment" }),
+    };
+  }
+
+  async #get(constraints: MediaStreamConstraints) {
+    const { mediaDevices } = this.#available();
+    try {
+      const stream = await mediaDevices.getUserMedia(constraints);
+      return [...stream.getAudioTracks(), ...stream.getVideoTracks()];
+    } catch (error) {
+      throw mediaError(error);
+    }
+  }
+}
+
+function mediaError(error: unknown): CarillonError {
+  const name = error instanceof Error || error instanceof DOMException ? error.name : "";
+  const refused = name === "NotAllowedError" || name === "SecurityError";
+  return makeError(refused ? "permissionDenied" : "deviceMissing", name, error);
+}

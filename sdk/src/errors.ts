@@ -1,0 +1,59 @@
+import { type ErrorBody, type ErrorExtra, type ErrorName, errorBody } from "../../protocol";
+
+/** What an error is about: the server's answer, the way to it, microphone and camera, or the client. */
+export type ErrorDomain = "api" | "network" | "media" | "session";
+
+const domains: Partial<Record<ErrorName, ErrorDomain>> = {
+  networkLost: "network",
+  unavailable: "network",
+  mediaFailed: "media",
+  permissionDenied: "media",
+  deviceMissing: "media",
+  webrtcUnavailable: "media",
+  terminated: "session",
+  credentialsRequired: "session",
+  invalidUse: "session",
+  instanceRevoked: "session",
+};
+
+/** Every error that the SDK throws, rejects with, or gives to an event. */
+export class CarillonError extends Error {
+  override readonly name = "CarillonError";
+  /** The number in the documentation's table of errors. */
+  readonly code: number;
+  /** The literal to switch on. */
+  readonly errorName: ErrorName;
+  readonly domain: ErrorDomain;
+  /** What to do about it. */
+  readonly hint: string;
+  /** Names the request in the server's log. */
+  readonly reference?: string;
+  /** Seconds until it makes sense to try again. */
+  readonly retryAfter?: number;
+
+  constructor(
+    /** As it travels. */
+    readonly body: ErrorBody,
+    cause?: unknown,
+  ) {
+    super(body.detail ? `${body.message} ${body.detail}` : body.message, { cause });
+    this.code = body.errorCode;
+    this.errorName = body.name;
+    this.domain = domains[body.name] ?? "api";
+    this.hint = body.hint;
+    this.reference = body.reference;
+    this.retryAfter = body.retryAfter;
+  }
+}
+
+/** An error of the table, by its name. */
+export function makeError(name: ErrorName, detail?: string, cause?: unknown): CarillonError {
+  const extra: ErrorExtra = detail ? { detail } : {};
+  return new CarillonError(errorBody(name, extra), cause);
+}
+
+/** Any thrown value as a {@link CarillonError}; `name` says what an unknown one means here. */
+export function toError(thrown: unknown, name: ErrorName = "internal"): CarillonError {
+  if (thrown instanceof CarillonError) return thrown;
+  return makeError(name, thrown instanceof Error ? thrown.message : String(thrown), thrown);
+}

@@ -1,0 +1,47 @@
+import type { IceServer, IceServersResult } from "../../protocol";
+import type { Runtime } from "./runtime";
+
+/** A call does not wait longer: host candidates are better than nothing. */
+const waitMs = 1_000;
+const earlyMs = 60_000;
+
+/** STUN and TURN servers, fetched ahead so that a call never waits for them when it can be helped. */
+export class IceServers {
+  #servers: IceServer[] = [];
+  #until = 0;
+  #fetching: Promise<void> | undefined;
+
+  constructor(
+    private readonly runtime: Runtime,
+    /** The server's clock, milliseconds since 1970. */
+    private readonly serverNow: () => number,
+    private readonly ask: () => Promise<IceServersResult>,
+  ) {}
+
+  /** Asks if what is here is about to expire. Never rejects. */
+  prefetch(): Promise<void> {
+    if (this.serverNow() < this.#until) return Promise.resolve();
+    this.#fetching ??= this.ask()
+      .then(({ iceServers, expiresAt }) => {
+        this.#servers = iceServers;
+        this.#until = expiresAt - earlyMs;
+      })
+      .catch(() => {})
+      .finally(() => {
+        this.#fetching = undefined;
+      });
+    return this.#fetching;
+  }
+
+  /** At once when they are fresh, undefined otherwise. */
+  get fresh(): IceServer[] | undefined {
+    return this.serverNow() < this.#until ? this.#servers : undefined;
+  }
+
+  /** Within a second, with the best that is known. */
+  async get(): Promise<IceServer[]> {
+    const timeout = new Promise<void>((resolve) => this.runtime.setTimeout(resolve, waitMs));
+    await Promise.race([this.prefetch(), timeout]);
+    return this.#servers;
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * Voice and video calls over a Carillon deployment: see {@link CarillonClient}.
+ *
+ * @packageDocumentation
+ */
+export type {
+  CallHeaders,
+  CallState,
+  EndCause,
+  ErrorBody,
+  ErrorName,
+  MediaState,
+  PresenceResult,
+} from "../../protocol";
+export { errorTable } from "../../protocol";
+export { AudioController } from "./audio";
+export { Call } from "./call";
+export { CallClient, type CallClientEvents, type CallOptions } from "./call-client";
+export type { AnswerOptions, CallDetails, CallDirection, CallEvents, QualityWarning } from "./call-types";
+export { CarillonClient, type CarillonClientOptions, type ClientEvents } from "./client";
+export type { CameraPosition } from "./devices";
+export { checkEnvironment, type EnvironmentIssue, type EnvironmentOptions } from "./environment";
+export { CarillonError, type ErrorDomain } from "./errors";
+export type { LogLevel, LogMessage } from "./log";
+export type { CallQuality, QualityReason } from "./quality";
+export type { Credentials, Registration } from "./registration";
+export type { Socket, SocketClass, WebRtc } from "./runtime";
+export type { CarillonStorage } from "./storage";
+export { VideoController, type VideoScaling } from "./video";

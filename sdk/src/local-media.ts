@@ -1,0 +1,134 @@
+/** What a call sends: the tracks that the SDK opened for it, and their mute, hold and pause. */
+import type { MediaState } from "../../protocol";
+import type { CallMedia } from "./call-media";
+import type { Devices, LocalTracks } from "./devices";
+
+type Kind = "audio" | "video";
+
+export class LocalMedia {
+  readonly state: MediaState = { muted: false, held: false, video: "off" };
+  readonly #tracks: Partial<Record<Kind, MediaStreamTrack>> = {};
+  #media: CallMedia | undefined;
+  #closed = false;
+  /** Nothing is handed to the connection before; a microphone may be open earlier. */
+  #sending = false;
+  #opening: Promise<void> | undefined;
+  /** The camera is part of what is opening. */
+  #camera = false;
+  /** The camera was on when screen sharing began. */
+  #cameraBefore = false;
+
+  constructor(
+    readonly stream: MediaStream,
+    private readonly devices: Devices,
+    /** The state changed: the other side's display is told. */
+    private readonly changed: () => void,
+  ) {}
+
+  /** Opens microphone, and camera if the call sends video; each once. */
+  open(video: boolean): Promise<void> {
+    if (!this.#opening) {
+      this.#camera = video;
+      this.#opening = this.devices.open(video).then((tracks) => this.#opened(tracks));
+    } else if (video && !this.#camera) {
+      // The microphone was opened ahead, alone.
+      this.#camera = true;
+      this.#opening = this.#opening.then(async () => {
+        this.#opened({ video: await this.devices.openCamera().catch(() => undefined) });
+      });
+    }
+    return this.#opening;
+  }
+
+  #opened({ audio, video }: Partial<LocalTracks>): void {
+    if (audio) this.#put("audio", audio);
+    if (video) this.#put("video", video);
+    else if (this.#camera && this.state.video === "on") this.set({ video: "off" });
+  }
+
+  /** From here on tracks go out. */
+  send(media: CallMedia): void {
+    this.#media = media;
+    this.#sending = true;
+    for (const kind of ["audio", "video"] as const) {
+      const track = this.#tracks[kind];
+      if (track) media.setTrack(kind, track);
+    }
+  }
+
+  set(change: Partial<MediaState>): void {
+    Object.assign(this.state, change);
+    this.#apply();
+    this.changed();
+  }
+
+  async startVideo(): Promise<void> {
+    this.#put("video", await this.devices.openCamera());
+    this.set({ video: "on" });
+  }
+
+  stopVideo(): void {
+    this.#remove("video");
+    this.set({ video: "off" });
+  }
+
+  async startScreen(): Promise<void> {
+    const track = await this.devices.openScreen();
+    this.#cameraBefore = this.state.video === "on" || this.state.video === "paused";
+    track.addEventListener("ended", () => void this.stopScreen());
+    this.#put("video", track);
+    this.set({ video: "screen" });
+  }
+
+  async stopScreen(): Promise<void> {
+    if (this.#closed || this.state.video !== "screen") return;
+    if (this.#cameraBefore) return this.startVideo();
+    this.stopVideo();
+  }
+
+  /** Another device was chosen. */
+  async reopen(kind: Kind): Promise<void> {
+    if (!this.#tracks[kind] || this.#closed || (kind === "video" && this.state.video === "screen")) return;
+    // Most phones open one camera at a time.
+    if (kind === "video") this.#tracks.video?.stop();
+    this.#put(kind, await (kind === "audio" ? this.devices.openMicrophone() : this.devices.openCamera()));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#remove("audio");
+    this.#remove("video");
+  }
+
+  #put(kind: Kind, track: MediaStreamTrack): void {
+    // It was asked for before the end and came after it.
+    if (this.#closed) {
+      track.stop();
+      return;
+    }
+    const old = this.#tracks[kind];
+    this.#tracks[kind] = track;
+    if (old) {
+      this.stream.removeTrack(old);
+      old.stop();
+    }
+    this.stream.addTrack(track);
+    this.#apply();
+    if (this.#sending) this.#media?.setTrack(kind, track);
+  }
+
+  #remove(kind: Kind): void {
+    const track = this.#tracks[kind];
+    if (!track) return;
+    delete this.#tracks[kind];
+    track.stop();
+    this.stream.removeTrack(track);
+    if (!this.#closed) this.#media?.setTrack(kind, null);
+  }
+
+  #apply(): void {
+    const { muted, held, video } = this.state;
+    if (this.#tracks.audio) this.#tracks.audio.enabled = !muted && !held;
+    if (this.#tracks.video) this.#tracks.video.enabled = !held && video !== "paused";
+  }
+}

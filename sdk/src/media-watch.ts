@@ -1,0 +1,165 @@
+/** Watches whether media arrives, how well, and restarts ICE while it does not. */
+import type { CallMedia } from "./call-media";
+import { readSample, type Sample } from "./quality";
+import type { Runtime, Timer } from "./runtime";
+
+const fastMs = 10;
+const fastForMs = 1_000;
+const slowMs = 250;
+const sampleMs = 1_000;
+/** Muted microphones send silence, so no packets at all means that nothing comes through. */
+const silenceMs = 3_000;
+const calleeWaitsMs = 2_000;
+const restartEveryMs = 5_000;
+
+export interface WatchHooks {
+  flowing(flowing: boolean): void;
+  sample(sample: Sample): void;
+  /** The peer can be told of a restart now. */
+  canRestart(): boolean;
+}
+
+export class MediaWatch {
+  #flowing = false;
+  #ever = false;
+  #packetAt = 0;
+  #last: Sample | undefined;
+  #tick: Timer | undefined;
+  #restart: Timer | undefined;
+  #stopped = true;
+  #connectedAt = 0;
+
+  constructor(
+    private readonly media: CallMedia,
+    private readonly runtime: Runtime,
+    private readonly polite: boolean,
+    private readonly hooks: WatchHooks,
+  ) {}
+
+  get last(): Sample | undefined {
+    return this.#last;
+  }
+
+  /** From the answer on. */
+  start(): void {
+    if (!this.#stopped) return;
+    this.#stopped = false;
+    this.#packetAt = this.runtime.now();
+    this.media.pc.onconnectionstatechange = () => this.#stateChanged();
+    for (const { track } of this.media.pc.getReceivers()) this.watch(track);
+    this.#stateChanged();
+    this.#schedule(slowMs);
+  }
+
+  /** A remote track: its first packet unmutes it. */
+  watch(track: MediaStreamTrack): void {
+    track.addEventListener?.("unmute", () => {
+      // Some browsers unmute with the description already: media needs a connection.
+      if (track.kind === "audio" && this.media.pc.connectionState === "connected") this.#soon();
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.media.pc.onconnectionstatechange = null;
+    this.runtime.clearTimeout(this.#tick);
+    this.runtime.clearTimeout(this.#restart);
+  }
+
+  /** The network or the active connection came back: new paths at once, if the old ones are gone. */
+  nudge(): void {
+    if (!this.#stopped && this.#ever && this.media.pc.connectionState !== "connected") this.#tryRestart();
+  }
+
+  /** The peer restarts: this side need not. */
+  peerRestarts(): void {
+    if (!this.#flowing && this.#restart !== undefined) this.#armRestart(restartEveryMs);
+  }
+
+  #stateChanged(): void {
+    const state = this.media.pc.connectionState;
+    if (state === "connected") {
+      this.#connectedAt = this.runtime.now();
+      if (!this.#flowing) this.#soon();
+    } else if (state === "disconnected" || state === "failed") {
+      this.#lost();
+    }
+  }
+
+  #soon(): void {
+    if (this.#stopped || this.#flowing) return;
+    this.runtime.clearTimeout(this.#tick);
+    void this.#look();
+  }
+
+  #schedule(ms: number): void {
+    this.runtime.clearTimeout(this.#tick);
+    this.#tick = this.runtime.setTimeout(() => void this.#look(), ms);
+  }
+
+  async #look(): Promise<void> {
+    const { pc } = this.media;
+    const now = this.runtime.now();
+    // Cheap and exact, where getStats() is cached by the browser; but not in every runtime.
+    if (!this.#flowing && !this.#ever && pc.connectionState === "connected" && heard(pc)) this.#came();
+    if (this.#flowing || !this.#connectedAt || now - this.#connectedAt > fastForMs || !hasSources(pc)) {
+      await this.#sample();
+    }
+    if (this.#stopped) return;
+    const fast =
+      !this.#flowing && this.#connectedAt > 0 && now - this.#connectedAt <= fastForMs && hasSources(pc);
+    this.#schedule(fast ? fastMs : this.#flowing ? sampleMs : slowMs);
+  }
+
+  async #sample(): Promise<void> {
+    const report = await this.media.pc.getStats().catch(() => undefined);
+    if (!report || this.#stopped) return;
+    const before = this.#last;
+    const sample = readSample(report as unknown as Iterable<[string, unknown]>, this.runtime.now(), before);
+    this.#last = sample;
+    if (sample.packets > (before?.packets ?? 0)) this.#came();
+    else if (this.#flowing && this.runtime.now() - this.#packetAt >= silenceMs) this.#lost();
+    if (this.#ever) this.hooks.sample(sample);
+  }
+
+  #came(): void {
+    this.#packetAt = this.runtime.now();
+    if (this.#flowing) return;
+    this.#flowing = this.#ever = true;
+    this.runtime.clearTimeout(this.#restart);
+    this.#restart = undefined;
+    this.hooks.flowing(true);
+  }
+
+  #lost(): void {
+    if (this.#flowing) {
+      this.#flowing = false;
+      this.hooks.flowing(false);
+    }
+    if (this.#restart !== undefined || this.#stopped) return;
+    if (this.polite) this.#armRestart(calleeWaitsMs);
+    else this.#tryRestart();
+  }
+
+  #tryRestart(): void {
+    if (this.hooks.canRestart()) this.media.restart();
+    this.#armRestart(restartEveryMs);
+  }
+
+  #armRestart(ms: number): void {
+    this.runtime.clearTimeout(this.#restart);
+    this.#restart = this.runtime.setTimeout(() => this.#tryRestart(), ms);
+  }
+}
+
+function audioReceivers(pc: RTCPeerConnection): RTCRtpReceiver[] {
+  return pc.getReceivers().filter(({ track }) => track.kind === "audio");
+}
+
+function hasSources(pc: RTCPeerConnection): boolean {
+  return audioReceivers(pc).some((receiver) => typeof receiver.getSynchronizationSources === "function");
+}
+
+function heard(pc: RTCPeerConnection): boolean {
+  return audioReceivers(pc).some((receiver) => (receiver.getSynchronizationSources?.().length ?? 0) > 0);
+}

@@ -1,0 +1,113 @@
+/** What getStats() says, as the few numbers that matter. Pure. */
+
+/** A call's quality over the last second. Missing numbers were not measured. */
+export interface CallQuality {
+  roundTripMs?: number;
+  jitterMs?: number;
+  /** 0 to 1, of the incoming audio packets. */
+  lossRatio?: number;
+  audioKbps?: number;
+  videoKbps?: number;
+  audioCodec?: string;
+  videoCodec?: string;
+  /** Types of the pair in use: `host`, `srflx`, `prflx`, `relay`. */
+  localCandidate?: string;
+  remoteCandidate?: string;
+  /** Estimated mean opinion score, 1 to 4.5 (ITU-T G.107, simplified). */
+  mos?: number;
+}
+
+/** Counters of one moment. */
+export interface Sample {
+  /** Milliseconds, any origin. */
+  at: number;
+  packets: number;
+  lost: number;
+  audioBytes: number;
+  videoBytes: number;
+  quality: CallQuality;
+}
+
+interface Stat {
+  id: string;
+  type: string;
+  kind?: string;
+  nominated?: boolean;
+  state?: string;
+  selectedCandidatePairId?: string;
+  localCandidateId?: string;
+  remoteCandidateId?: string;
+  candidateType?: string;
+  codecId?: string;
+  mimeType?: string;
+  packetsReceived?: number;
+  packetsLost?: number;
+  bytesReceived?: number;
+  jitter?: number;
+  currentRoundTripTime?: number;
+}
+
+/** Reads a report; rates are over the time since `previous`. */
+export function readSample(report: Iterable<[string, unknown]>, at: number, previous?: Sample): Sample {
+  const stats = new Map(report as Iterable<[string, Stat]>);
+  const all = [...stats.values()];
+  const inbound = (kind: string) => all.find((stat) => stat.type === "inbound-rtp" && stat.kind === kind);
+  const [audio, video] = [inbound("audio"), inbound("video")];
+  const transport = all.find((stat) => stat.type === "transport");
+  const pair =
+    stats.get(transport?.selectedCandidatePairId ?? "") ??
+    all.find((stat) => stat.type === "candidate-pair" && stat.nominated && stat.state === "succeeded");
+  const codec = (stat?: Stat) => stats.get(stat?.codecId ?? "")?.mimeType?.split("/")[1];
+
+  const counters = {
+    at,
+    packets: audio?.packetsReceived ?? 0,
+    lost: audio?.packetsLost ?? 0,
+    audioBytes: audio?.bytesReceived ?? 0,
+    videoBytes: video?.bytesReceived ?? 0,
+  };
+  const since = { ...(previous ?? { at, packets: 0, lost: 0, audioBytes: 0, videoBytes: 0 }) };
+  const kbps = (bytes: number) => (at > since.at ? (bytes * 8) / (at - since.at) : undefined);
+  const lost = Math.max(0, counters.lost - since.lost);
+  const expected = counters.packets - since.packets + lost;
+  const quality: CallQuality = {
+    roundTripMs: times1000(pair?.currentRoundTripTime),
+    jitterMs: times1000(audio?.jitter),
+    lossRatio: expected > 0 ? lost / expected : undefined,
+    audioKbps: audio && kbps(counters.audioBytes - since.audioBytes),
+    videoKbps: video && kbps(counters.videoBytes - since.videoBytes),
+    audioCodec: codec(audio),
+    videoCodec: codec(video),
+    localCandidate: stats.get(pair?.localCandidateId ?? "")?.candidateType,
+    remoteCandidate: stats.get(pair?.remoteCandidateId ?? "")?.candidateType,
+  };
+  if (audio)
+    quality.mos = estimateMos(quality.roundTripMs ?? 0, quality.jitterMs ?? 0, quality.lossRatio ?? 0);
+  return { ...counters, quality };
+}
+
+function times1000(seconds: number | undefined): number | undefined {
+  return seconds === undefined ? undefined : seconds * 1_000;
+}
+
+/** The E-model with Opus's robustness: delay and loss take from an R of 93.2. Source: ITU-T G.107. */
+export function estimateMos(roundTripMs: number, jitterMs: number, lossRatio: number): number {
+  const delay = roundTripMs / 2 + jitterMs * 2 + 20;
+  const delayImpairment = 0.024 * delay + (delay > 177.3 ? 0.11 * (delay - 177.3) : 0);
+  const lossPercent = lossRatio * 100;
+  const lossImpairment = (95 * lossPercent) / (lossPercent + 20);
+  const r = Math.max(0, Math.min(100, 93.2 - delayImpairment - lossImpairment));
+  return Math.max(1, 1 + 0.035 * r + 7e-6 * r * (r - 60) * (100 - r));
+}
+
+/** Why a call may sound bad now. */
+export type QualityReason = "loss" | "roundTrip" | "jitter" | "mediaLost";
+
+/** The reasons that a quality gives for a warning. */
+export function warnings(quality: CallQuality): QualityReason[] {
+  const reasons: QualityReason[] = [];
+  if ((quality.lossRatio ?? 0) > 0.05) reasons.push("loss");
+  if ((quality.roundTripMs ?? 0) > 400) reasons.push("roundTrip");
+  if ((quality.jitterMs ?? 0) > 50) reasons.push("jitter");
+  return reasons;
+}

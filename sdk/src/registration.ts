@@ -1,0 +1,230 @@
+/** The instance: how it is registered once, kept, renewed and forgotten. SPEC section 1. */
+import type { ErrorBody, RegistrationRequest, RegistrationResult } from "../../protocol";
+import { CarillonError, makeError, toError } from "./errors";
+import type { Log } from "./log";
+import type { Runtime } from "./runtime";
+import type { CarillonStorage } from "./storage";
+
+/** What the app's server gives: a signature of scheme 2, or a token (JWT) of scheme 3. */
+export type Credentials = { signature: string; sequence: number | string } | { token: string };
+
+/** Given to `credentialsRequired`: exactly one of its functions is to be called, once. */
+export interface Registration {
+  userId: string;
+  applicationKey: string;
+  register(credentials: Credentials): void;
+  registerFailed(error?: unknown): void;
+}
+
+/** An instance's credentials, as they are stored. */
+export interface Instance {
+  instanceId: string;
+  instanceToken: string;
+  /** Milliseconds since 1970, both. */
+  expires: number;
+  issued: number;
+}
+
+export interface RegistrarOptions {
+  runtime: Runtime;
+  log: Log;
+  storage: CarillonStorage;
+  /** `https://host` */
+  baseUrl: string;
+  applicationKey: string;
+  userId: string;
+  deviceId?: string;
+  applicationSecret?: string;
+  /** Shows the event to the app; undefined when nobody listens. */
+  askApp(): Promise<Credentials> | undefined;
+}
+
+export class Registrar {
+  readonly #options: RegistrarOptions;
+  readonly #key: string;
+  #instance: Instance | undefined;
+
+  constructor(options: RegistrarOptions) {
+    this.#options = options;
+    this.#key = `carillon:${options.baseUrl}:${options.applicationKey}:${options.userId}`;
+  }
+
+  get instance(): Instance | undefined {
+    return this.#instance;
+  }
+
+  /** The instance: from memory, from storage, or registered now. */
+  async ensure(): Promise<Instance> {
+    return this.#instance ?? (await this.#stored()) ?? locked(this.#key, () => this.#register());
+  }
+
+  /** Renews what the server refused; when that is refused too, registers anew. */
+  async replace(): Promise<void> {
+    const refused = this.#instance;
+    await locked(this.#key, async () => {
+      const stored = await this.#stored();
+      // Another tab has mended it while this one waited.
+      if (stored && refused && stored.instanceToken !== refused.instanceToken) return;
+      if (stored && (await this.#renew(stored).catch(ifNotRefused))) return;
+      await this.#drop();
+      await this.#register();
+    });
+  }
+
+  /** In the background, once more than half of the instance's life is over. */
+  renewIfDue(): void {
+    const instance = this.#instance;
+    const { runtime, log } = this.#options;
+    if (!instance || runtime.now() < (instance.issued + instance.expires) / 2) return;
+    locked(this.#key, () => this.#renew(instance)).catch((error: unknown) =>
+      log("warning", "registration", `Not renewed: ${toError(error).message}`),
+    );
+  }
+
+  /** Revokes the instance on the server, as far as that can be reached, and forgets it here. */
+  async logOut(): Promise<void> {
+    const instance = this.#instance ?? (await this.#stored());
+    await this.#drop();
+    if (!instance) return;
+    await this.authorized("DELETE", `/v1/instances/${instance.instanceId}`, instance);
+  }
+
+  /** A request with the instance's token. Rejects with what the server, or the network, says. */
+  async authorized(
+    method: string,
+    path: string,
+    { instanceToken }: Instance,
+    body?: object,
+  ): Promise<unknown> {
+    return this.#fetch(path, {
+      method,
+      headers: {
+        authorization: `Bearer ${instanceToken}`,
+        ...(body && { "content-type": "application/json" }),
+      },
+      ...(body && { body: JSON.stringify(body) }),
+      // The page may be closing: statistics go out all the same.
+      keepalive: true,
+    });
+  }
+
+  async #stored(): Promise<Instance | undefined> {
+    const text = await this.#options.storage.get(this.#key);
+    if (text) this.#instance = JSON.parse(text) as Instance;
+    return text ? this.#instance : undefined;
+  }
+
+  async #drop(): Promise<void> {
+    this.#instance = undefined;
+    await this.#options.storage.delete(this.#key);
+  }
+
+  async #keep(result: RegistrationResult): Promise<Instance> {
+    const { instanceId, instanceToken, expiresAt } = result;
+    const instance = {
+      instanceId,
+      instanceToken,
+      expires: Date.parse(expiresAt),
+      issued: this.#options.runtime.now(),
+    };
+    this.#instance = instance;
+    await this.#options.storage.set(this.#key, JSON.stringify(instance));
+    return instance;
+  }
+
+  async #renew(instance: Instance): Promise<Instance> {
+    return this.#keep((await this.authorized("POST", "/v1/instances/renew", instance)) as RegistrationResult);
+  }
+
+  async #register(): Promise<Instance> {
+    // Another tab may have registered while this one waited for the lock.
+    const stored = await this.#stored();
+    if (stored) return stored;
+    const { applicationSecret } = this.#options;
+    if (applicationSecret) return this.#registerSigned(applicationSecret);
+    const credentials = this.#options.askApp();
+    if (!credentials) throw makeError("credentialsRequired");
+    return this.#post(await credentials);
+  }
+
+  /** Scheme 1. Another device of the user may be ahead by a little: then once more, with a later sequence. */
+  async #registerSigned(secret: string, attempt = 1): Promise<Instance> {
+    const { applicationKey, userId, log } = this.#options;
+    if (attempt === 1 && !isLocalPage()) {
+      log("warning", "registration", "applicationSecret is in the page: fit for development only.");
+    }
+    const sequence = await this.#nextSequence();
+    const signature = await sha1Base64(userId + applicationKey + sequence + secret);
+    try {
+      return await this.#post({ signature, sequence });
+    } catch (error) {
+      if (attempt < 5 && error instanceof CarillonError && error.errorName === "replayed") {
+        return this.#registerSigned(secret, attempt + 1);
+      }
+      throw error;
+    }
+  }
+
+  async #nextSequence(): Promise<number> {
+    const { storage, runtime } = this.#options;
+    const key = `${this.#key}:sequence`;
+    const now = runtime.now() * 1_000 + Math.floor(runtime.random() * 1_000);
+    const sequence = Math.max(now, Number((await storage.get(key)) ?? 0) + 1);
+    await storage.set(key, String(sequence));
+    return sequence;
+  }
+
+  async #post(credentials: Credentials): Promise<Instance> {
+    const { applicationKey, userId, deviceId } = this.#options;
+    const body: RegistrationRequest = {
+      applicationKey,
+      userId,
+      ...(deviceId && { deviceId }),
+      ...credentials,
+    };
+    const result = await this.#fetch("/v1/instances", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    return this.#keep(result as RegistrationResult);
+  }
+
+  async #fetch(path: string, init: RequestInit): Promise<unknown> {
+    const { runtime, baseUrl } = this.#options;
+    const response = await runtime.fetch(baseUrl + path, init).catch((error: unknown) => {
+      throw makeError("networkLost", undefined, error);
+    });
+    const text = await response.text();
+    const body: unknown =
+      text && /json/.test(response.headers.get("content-type") ?? "") ? JSON.parse(text) : {};
+    if (response.ok) return body;
+    const error = body as Partial<ErrorBody>;
+    if (typeof error.errorCode === "number" && error.name) throw new CarillonError(error as ErrorBody);
+    throw makeError(response.status < 500 ? "unauthorized" : "unavailable", `HTTP ${response.status}.`);
+  }
+}
+
+/** A renewal that the server refused leads to a new registration; one that did not reach it is an error. */
+function ifNotRefused(error: unknown): undefined {
+  if (error instanceof CarillonError && Math.floor(error.code / 100) === 401) return undefined;
+  throw error;
+}
+
+/** One tab of the instance at a time, where the browser can do that. */
+function locked<T>(name: string, run: () => Promise<T>): Promise<T> {
+  const locks = globalThis.navigator?.locks;
+  return locks ? (locks.request(name, run) as Promise<T>) : run();
+}
+
+function isLocalPage(): boolean {
+  const host = globalThis.location?.hostname;
+  return host === undefined || /^(localhost|127\.0\.0\.1|\[::1\])$|\.localhost$/.test(host);
+}
+
+async function sha1Base64(text: string): Promise<string> {
+  const subtle = globalThis.crypto?.subtle;
+  if (!subtle) throw makeError("invalidUse", "Signing here needs WebCrypto: https:// or localhost.");
+  const digest = await subtle.digest("SHA-1", new TextEncoder().encode(text));
+  return btoa(String.fromCharCode(...new Uint8Array(digest)));
+}

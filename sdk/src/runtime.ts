@@ -1,0 +1,96 @@
+/** What a {@link Runtime} needs of a WebSocket. */
+export interface Socket {
+  readonly readyState: number;
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: { data: unknown } & never) => void) | null;
+  onclose: ((event: { code: number } & never) => void) | null;
+  onerror: ((event: never) => void) | null;
+  send(data: string): void;
+  close(code?: number, reason?: string): void;
+}
+
+/** `WebSocket`, or another class that can do the same. */
+export type SocketClass = new (url: string, protocols: string[]) => Socket;
+
+/** The page, or the app, that the SDK runs in. Somewhere without pages nothing ever happens to it. */
+export interface Page {
+  hidden(): boolean;
+  /** Returns what takes the listener away. */
+  on(event: "visible" | "hidden" | "online" | "close", listener: () => void): () => void;
+}
+
+export type Timer = ReturnType<typeof setTimeout>;
+
+/** Everything that the SDK takes from its surroundings, so that a test can hold it. */
+export interface Runtime {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** 0 to 1. */
+  random(): number;
+  uuid(): string;
+  setTimeout(callback: () => void, ms: number): Timer;
+  clearTimeout(timer: Timer | undefined): void;
+  fetch(url: string, init: RequestInit): Promise<Response>;
+  WebSocket: SocketClass | undefined;
+  page: Page;
+}
+
+/** What WebRTC is, for runtimes that have none in `globalThis`: react-native-webrtc, node-datachannel. */
+export interface WebRtc {
+  RTCPeerConnection: new (configuration: RTCConfiguration) => RTCPeerConnection;
+  MediaStream: new (tracks?: MediaStreamTrack[]) => MediaStream;
+  mediaDevices: Pick<MediaDevices, "getUserMedia"> & Partial<MediaDevices>;
+}
+
+/** The surroundings as they are; looked up at each use, so that importing touches nothing. */
+export function defaultRuntime(given: Partial<Runtime>): Runtime {
+  const random = given.random ?? Math.random;
+  return {
+    now: () => Date.now(),
+    random,
+    uuid: () => globalThis.crypto?.randomUUID?.() ?? makeUuid(random),
+    setTimeout: (callback, ms) => setTimeout(callback, ms),
+    clearTimeout: (timer) => clearTimeout(timer),
+    fetch: (url, init) => fetch(url, init),
+    WebSocket: globalThis.WebSocket as SocketClass | undefined,
+    page: browserPage(),
+    ...given,
+  };
+}
+
+/** WebRTC of the browser, or undefined where there is none. */
+export function defaultWebRtc(): WebRtc | undefined {
+  const { RTCPeerConnection, MediaStream } = globalThis;
+  const mediaDevices = globalThis.navigator?.mediaDevices;
+  return RTCPeerConnection && mediaDevices ? { RTCPeerConnection, MediaStream, mediaDevices } : undefined;
+}
+
+/** RFC 9562, version 4: `crypto.randomUUID` is missing on http:// pages. */
+function makeUuid(random: () => number): string {
+  return "10000000-1000-4000-8000-100000000000".replace(/[018]/g, (digit) =>
+    (Number(digit) ^ ((random() * 16) >> (Number(digit) / 4))).toString(16),
+  );
+}
+
+function browserPage(): Page {
+  const document = globalThis.document as Document | undefined;
+  const listen = (target: EventTarget | undefined, name: string, listener: (event: Event) => void) => {
+    target?.addEventListener?.(name, listener);
+    return () => target?.removeEventListener?.(name, listener);
+  };
+  return {
+    hidden: () => document?.visibilityState === "hidden",
+    on(event, listener) {
+      if (event === "online") return listen(globalThis, "online", listener);
+      if (event === "close") {
+        return listen(globalThis, "pagehide", (pagehide) => {
+          // A page in the back/forward cache may come back: it is not closed.
+          if (!(pagehide as PageTransitionEvent).persisted) listener();
+        });
+      }
+      return listen(document, "visibilitychange", () => {
+        if (document?.visibilityState === event) listener();
+      });
+    },
+  };
+}
