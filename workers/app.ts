@@ -1,0 +1,79 @@
+/** The edge: what every request goes through, and where it goes then. */
+import { Hono } from "hono";
+import { cors } from "hono/cors";
+import { createMiddleware } from "hono/factory";
+import { routePath } from "hono/route";
+import { log, newReference } from "../core/log";
+import type { EdgeEnv } from "./context";
+import { asAdministrator, asApplication, asInstance } from "./guards";
+import { readBody, refuse, refuseWith } from "./respond";
+import { admin } from "./routes/admin";
+import { calls } from "./routes/calls";
+import { connect } from "./routes/connect";
+import { health } from "./routes/health";
+import { iceServers } from "./routes/ice-servers";
+import { instances } from "./routes/instances";
+import { statisticsRoute } from "./routes/statistics";
+import { users } from "./routes/users";
+
+/** A reference for the answer and the log, and one line per request: no query, no header, no body. */
+const logged = createMiddleware<EdgeEnv>(async (context, next) => {
+  const start = Date.now();
+  const reference = newReference();
+  context.set("reference", reference);
+  await next();
+  const { status } = context.res;
+  // The headers of an upgrade and of an asset are not ours to change.
+  if (status !== 101 && context.req.path.startsWith("/v1/"))
+    context.res.headers.set("x-reference", reference);
+  log(status >= 500 ? "error" : "info", "request", {
+    reference,
+    method: context.req.method,
+    route: routePath(context, -1),
+    status,
+    ms: Date.now() - start,
+    application: context.var.application?.key ?? context.var.instance?.applicationKey,
+  });
+});
+
+const withBody = createMiddleware<EdgeEnv>(async (context, next) => {
+  const body = await readBody(context.req.raw);
+  if (!body.ok) return refuse(context, body.error);
+  context.set("body", body.value);
+  return next();
+});
+
+/** No cookie is ever read, so that any page may ask. */
+const crossOrigin = cors({
+  origin: "*",
+  allowHeaders: ["authorization", "content-type", "x-timestamp", "idempotency-key"],
+  allowMethods: ["GET", "POST", "PUT", "PATCH", "DELETE"],
+  exposeHeaders: ["x-reference", "retry-after"],
+  maxAge: 86_400,
+});
+
+export const app = new Hono<EdgeEnv>();
+
+app.use(logged);
+app.route("/health", health);
+// Before the rest, which would change the headers of an upgrade.
+app.get("/v1/connect", connect);
+app.use("/v1/*", crossOrigin, withBody);
+app.route("/v1/instances", instances);
+app.use("/v1/users/*", asApplication).route("/v1/users", users);
+app.use("/v1/calls/*", asApplication).route("/v1/calls", calls);
+app.use("/v1/statistics", asInstance).route("/v1/statistics", statisticsRoute);
+app.use("/v1/ice-servers", asInstance).route("/v1/ice-servers", iceServers);
+app.use("/v1/admin/*", asAdministrator).route("/v1/admin", admin);
+
+app.notFound((context) => {
+  const api = context.req.path === "/v1" || context.req.path.startsWith("/v1/");
+  return api || !context.env.ASSETS
+    ? refuseWith(context, "notFound")
+    : context.env.ASSETS.fetch(context.req.raw);
+});
+
+app.onError((error, context) => {
+  log("error", "exception", { reference: context.var.reference, error: error.stack ?? String(error) });
+  return refuseWith(context, "internal");
+});

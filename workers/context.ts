@@ -1,0 +1,47 @@
+/** What a request carries through the edge. */
+import type { Context, Env as HonoEnv } from "hono";
+import { ApplicationCache } from "../core/applications/application-cache";
+import { type Application, loadApplication } from "../core/applications/applications";
+import type { Store } from "../core/applications/store";
+import type { InstanceClaims } from "../core/authentication/instance-token";
+import type { Env } from "../durable-objects/env";
+
+export interface EdgeEnv extends HonoEnv {
+  Bindings: Env;
+  Variables: {
+    reference: string;
+    /** The application that the request speaks for, or (administration) is about. */
+    application: Application;
+    /** The instance that the request comes from. */
+    instance: InstanceClaims;
+    /** The body, at most 64 KiB. */
+    body: Uint8Array<ArrayBuffer>;
+  };
+}
+
+export type EdgeContext = Context<EdgeEnv>;
+
+/** One for the isolate: what is remembered of applications serves all of its requests. */
+const applications = new ApplicationCache();
+
+/** The means of `core/applications`, from the platform. */
+export function storeOf(env: Env): Store {
+  return {
+    db: env.DB,
+    masterKey: env.MASTER_KEY,
+    now: () => Date.now(),
+    randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
+    randomUUID: () => crypto.randomUUID(),
+  };
+}
+
+/** The application with this key, from memory where it can be. */
+export function findApplication(env: Env, key: string): Promise<Application | undefined> {
+  const store = storeOf(env);
+  return applications.find(key, store.now(), () => loadApplication(store, key));
+}
+
+/** After a change of an application. */
+export function forgetApplication(key: string): void {
+  applications.forget(key);
+}

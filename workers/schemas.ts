@@ -1,0 +1,41 @@
+/** The values that several endpoints read. Each message follows the name of the field. */
+import { z } from "zod/mini";
+import { isApplicationKey, isUserId, isUuid, limits } from "../protocol";
+
+export const applicationKey = z.string().check(z.refine(isApplicationKey, "has to be a lowercase GUID"));
+export const userId = z
+  .string()
+  .check(z.refine(isUserId, "has to be 1 to 40 printable ASCII characters without spaces"));
+export const uuid = z.string().check(z.refine(isUuid, "has to be a lowercase UUID"));
+
+/** A text of bounded length. */
+export function text(max: number, min = 1) {
+  const rule = `has to have ${min} to ${max} characters`;
+  return z.string().check(z.minLength(min, rule), z.maxLength(max, rule));
+}
+
+/** A number in a range. */
+export function between(min: number, max: number) {
+  const rule = `has to be from ${min} to ${max}`;
+  return z.number().check(z.minimum(min, rule), z.maximum(max, rule));
+}
+
+export const deviceId = text(limits.deviceIdCharacters);
+
+/** How many entries of a list one answer has. */
+export const pageLimit = z.pipe(
+  z.pipe(
+    z._default(z.string(), "50"),
+    z.transform((value) => (/^\d{1,4}$/.test(value) ? Number(value) : Number.NaN)),
+  ),
+  z.custom<number>(
+    (value) => typeof value === "number" && value >= 1 && value <= 200,
+    "has to be from 1 to 200",
+  ),
+);
+
+/** A page, and the cursor that leads to the next one when there may be more. */
+export function pageOf<T>(entries: T[], limit: number, cursorOf: (last: T) => string): { cursor?: string } {
+  const last = entries.at(-1);
+  return entries.length === limit && last !== undefined ? { cursor: cursorOf(last) } : {};
+}
