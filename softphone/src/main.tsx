@@ -51,7 +51,7 @@ changed();
 void phone.checkEnvironment();
 const link = parseLink(location.hash);
 if (link.key && link.user) {
-  void phone.signIn(link, { quietly: false });
+  void phone.signIn(link);
 } else if (phone.remembered.key && phone.remembered.user) {
   void phone.signIn({ ...phone.remembered, token: "" }, { quietly: true });
 }

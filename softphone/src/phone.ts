@@ -35,9 +35,7 @@ export class Phone {
   }
 
   async checkEnvironment(): Promise<void> {
-    // Notifications and service workers are for a phone that rings while its page is closed.
-    const here = new Set(["secureContext", "webrtc", "microphone", "camera"]);
-    this.issues = (await checkEnvironment()).filter(({ check }) => here.has(check));
+    this.issues = await checkEnvironment({ video: true });
     for (const { check, message } of this.issues) this.log.add("environment", `${check}: ${message}`, "warn");
     this.changed();
   }
@@ -51,24 +49,25 @@ export class Phone {
     this.signingIn = true;
     this.problem = undefined;
     this.#remember({ key: link.key, user: link.user });
-    const client = new CarillonClient({
-      applicationKey: link.key,
-      userId: link.user,
-      environmentHost: location.origin,
-    });
+    let client: CarillonClient | undefined;
     try {
+      client = new CarillonClient({
+        applicationKey: link.key,
+        userId: link.user,
+        environmentHost: location.origin,
+      });
       this.#watch(client, link);
       client.setSupportActiveConnectionInBackground(true);
       await client.start();
       client.startListeningOnActiveConnection();
-      history.replaceState(null, "", linkWithoutToken(link));
     } catch (thrown) {
-      this.session = undefined;
       const problem = signInProblem(thrown);
-      const nothingKept = problem.code === 60006;
-      if (!(nothingKept && quietly)) this.problem = nothingKept ? { ...problem, ...askForToken } : problem;
-      await client.terminate();
+      if (problem.code !== 60006) this.problem = problem;
+      else if (!quietly) this.problem = askForToken;
+      await client?.terminate();
     }
+    // Used or useless by now: a token has no business in the address bar, nor in the history.
+    history.replaceState(null, "", linkWithoutToken(link));
     this.signingIn = false;
     this.changed();
   }
@@ -136,8 +135,10 @@ export class Phone {
     client.on("stopped", () => log.add("client", "stopped"));
     client.on("failed", (error: CarillonError) => {
       log.add("client", `failed: ${error.code} ${error.message}`, "error");
+      if (this.session?.client !== client) return;
       // The instance was revoked, or the client cannot go on: back to the form.
-      if (this.session?.client === client && error.errorName === "instanceRevoked") this.session = undefined;
+      this.session = undefined;
+      this.online = false;
       this.failed(error);
     });
     client.on("credentialsRequired", (registration) => {
@@ -156,8 +157,7 @@ export class Phone {
   }
 }
 
-const askForToken = {
+const askForToken: Problem = {
   message: "This browser is not signed in as this user yet.",
   hint: "Paste a token: `npm run carillon -- user token` or the app's server makes one.",
-  code: undefined,
 };

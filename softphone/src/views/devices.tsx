@@ -2,6 +2,8 @@ import type { Call, CarillonClient } from "@carillon/sdk";
 import { useEffect, useState } from "preact/hooks";
 import type { Desk } from "../desk";
 
+type Audio = Awaited<ReturnType<CarillonClient["audioController"]["devices"]>>;
+
 interface Props {
   client: CarillonClient;
   call: Call;
@@ -11,7 +13,7 @@ interface Props {
 /** Which microphone, camera and loudspeaker; it takes effect in the running call. */
 export function Devices({ client, call, desk }: Props) {
   const { audioController, videoController } = client;
-  const [audio, setAudio] = useState<MediaDeviceInfo[]>([]);
+  const [audio, setAudio] = useState<Audio>({ inputs: [], outputs: [] });
   const [cameras, setCameras] = useState<MediaDeviceInfo[]>([]);
 
   useEffect(() => {
@@ -33,7 +35,7 @@ export function Devices({ client, call, desk }: Props) {
     <fieldset class="devices" aria-label="Devices">
       <Picker
         label="Microphone"
-        devices={audio.filter(({ kind }) => kind === "audioinput")}
+        devices={audio.inputs}
         chosen={audioTrack?.getSettings().deviceId}
         choose={(id) => desk.run(() => audioController.setInputDevice(id))}
       />
@@ -45,7 +47,7 @@ export function Devices({ client, call, desk }: Props) {
       />
       <Picker
         label="Speaker"
-        devices={audio.filter(({ kind }) => kind === "audiooutput")}
+        devices={audio.outputs}
         choose={(id) => desk.run(() => audioController.setOutputDevice(id))}
       />
     </fieldset>

@@ -12,7 +12,6 @@ export function Keypad({ call, desk }: { call: Call; desk: Desk }) {
     setSent((before) => `${before}${key}`.slice(-24));
     void desk.run(() => call.sendDTMF(key));
   };
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `send` works on the same call each time
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
       if (keys.includes(event.key) && !isTyping(event.target)) send(event.key);
