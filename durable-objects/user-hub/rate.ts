@@ -12,7 +12,7 @@ export class FrameRate {
 
   /**
    * Takes one token. Answers the seconds to wait when there is none, else 0; and whether this
-   * socket has gone on regardless for so long that it should be closed.
+   * socket has gone on regardless, never pausing, for so long that it should be closed.
    */
   take(socket: WebSocket, now: number): { wait: number; hopeless: boolean } {
     const bucket = this.#buckets.get(socket) ?? { tokens: limits.framesBurst, at: now, refused: 0 };
@@ -20,9 +20,9 @@ export class FrameRate {
     bucket.tokens = Math.min(limits.framesBurst, refilled);
     bucket.at = now;
     this.#buckets.set(socket, bucket);
+    if (bucket.tokens === limits.framesBurst) bucket.refused = 0;
     if (bucket.tokens >= 1) {
       bucket.tokens -= 1;
-      bucket.refused = 0;
       return { wait: 0, hopeless: false };
     }
     bucket.refused += 1;
