@@ -1,12 +1,13 @@
 /** The calls of the phone: one in the foreground, others on hold, and those that ring. */
 import type { Call, CallClient } from "@carillon/sdk";
 import { isRinging } from "./tones";
+import { qualityParts } from "./words";
 
 /** What the desk tells the phone. */
 export interface DeskEvents {
   changed(): void;
   /** A call that came or was placed. */
-  began(call: Call): void;
+  began(): void;
   ended(call: Call): void;
   log(text: string, level?: "debug" | "info" | "warn"): void;
   failed(thrown: unknown): void;
@@ -111,14 +112,14 @@ export class Desk {
     this.calls = [...this.calls, call];
     this.since.set(call, Date.now());
     this.#watch(call);
-    this.#events.began(call);
+    this.#events.began();
     this.#events.changed();
   }
 
   #watch(call: Call): void {
     const { changed, log, ended } = this.#events;
     const say = (text: string, level?: "debug" | "warn") => {
-      log(`${call.callId} ${text}`, level);
+      log(`[${call.callId.slice(0, 8)}] ${text}`, level);
       changed();
     };
     for (const state of ["progressing", "ringing", "answered", "established"] as const) {
@@ -134,7 +135,7 @@ export class Desk {
       if (reason === "mediaLost") this.interrupted[active ? "add" : "delete"](call);
       say(`qualityWarning ${reason} ${active ? "began" : "is over"}`, "warn");
     });
-    call.on("quality", (quality) => say(`quality ${JSON.stringify(rounded(quality))}`, "debug"));
+    call.on("quality", (quality) => say(`quality ${qualityParts(quality).join(", ")}`, "debug"));
     call.on("ended", () => {
       const { endCause, error } = call.details;
       this.calls = this.calls.filter((other) => other !== call);
@@ -151,13 +152,4 @@ export class Desk {
 
 function headersText({ headers }: Call): string {
   return Object.keys(headers).length > 0 ? ` with headers ${JSON.stringify(headers)}` : "";
-}
-
-function rounded(numbers: object): object {
-  return Object.fromEntries(
-    Object.entries(numbers).map(([name, value]) => [
-      name,
-      typeof value === "number" ? Math.round(value * 100) / 100 : value,
-    ]),
-  );
 }

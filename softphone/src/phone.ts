@@ -115,12 +115,14 @@ export class Phone {
         sound.loop(toneOf(desk.sounding));
         this.changed();
       },
-      began: (call) => {
+      began: () => {
         this.problem = undefined;
-        this.#remember({ recent: withRecent(this.remembered.recent, call.remoteUserId) });
       },
       ended: (call) => {
-        const { endCause, answeredTime } = call.details;
+        const { endCause, answeredTime, error } = call.details;
+        if (error?.errorName !== "userUnknown") {
+          this.#remember({ recent: withRecent(this.remembered.recent, call.remoteUserId) });
+        }
         const tone = endTone(endCause, call.direction, answeredTime !== undefined);
         if (tone && desk.calls.length === 0) sound.once(tone);
       },

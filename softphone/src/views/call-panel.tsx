@@ -1,5 +1,5 @@
 import type { Call } from "@carillon/sdk";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Phone, Session } from "../phone";
 import { stateLine } from "../words";
 import { Controls } from "./controls";
@@ -29,8 +29,20 @@ export function CallPanel({ call, phone, session }: { call: Call; phone: Phone; 
     name,
   });
 
+  // Where the button that was pressed has gone, the keyboard goes on from here.
+  const panel = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (document.activeElement === document.body) panel.current?.focus();
+  }, [ended]);
+
   return (
-    <section class={`card call ${call.state}`} aria-label={`Call with ${name}`} data-call-id={call.callId}>
+    <section
+      ref={panel}
+      tabIndex={-1}
+      class={`card call ${call.state}`}
+      aria-label={`Call with ${name}`}
+      data-call-id={call.callId}
+    >
       {!ended && <Stage call={call} client={client} name={name} />}
       <div class="who">
         <h2 data-testid="remote-name">{name}</h2>

@@ -43,7 +43,7 @@ export function Controls({ call, desk, drawer, setDrawer }: Props) {
           )}
           {canShare() && (
             <Toggle testid="screen" on={call.video === "screen"} icon="screen" onClick={toggle("screen")}>
-              {call.video === "screen" ? "Stop sharing" : "Share screen"}
+              {call.video === "screen" ? "Stop sharing" : "Share"}
             </Toggle>
           )}
           <Toggle testid="keypad" on={drawer === "keypad"} icon="keypad" onClick={drawerToggle("keypad")}>

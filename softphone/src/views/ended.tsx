@@ -9,7 +9,7 @@ export function Ended({ call, name, desk }: { call: Call; name: string; desk: De
   const { endCause, error, establishedTime, duration, videoOffered } = call.details;
   const talkedMs = establishedTime === undefined ? null : duration * 1_000;
   return (
-    <div class="ended">
+    <div class="outcome">
       <div data-testid="end-cause" data-cause={endCause} data-code={error?.code} role="status">
         <p>{endWords(endCause, call.direction, name, talkedMs)}</p>
         {error && (

@@ -5,16 +5,20 @@ import { Icon } from "./icon";
 export function LogPanel({ log }: { log: EventLog }) {
   const [filter, setFilter] = useState("");
   const [copied, setCopied] = useState("");
+  const [detailed, setDetailed] = useState(false);
   const list = useRef<HTMLOListElement>(null);
   const entries = useMemo(() => filtered(log.entries, filter), [log.entries, filter]);
   const rows = useMemo(
     () =>
-      entries.map(({ id, time, level, area, text }) => (
-        <li key={id} class={level}>
-          <time dateTime={new Date(time).toISOString()}>{clock(time)}</time> <b>{area}</b> <span>{text}</span>
-        </li>
-      )),
-    [entries],
+      entries
+        .filter(({ level }) => detailed || level !== "debug")
+        .map(({ id, time, level, area, text }) => (
+          <li key={id} class={level}>
+            <time dateTime={new Date(time).toISOString()}>{clock(time)}</time> <b>{area}</b>{" "}
+            <span>{text}</span>
+          </li>
+        )),
+    [entries, detailed],
   );
 
   // Follows the newest entry, unless somebody reads further up.
@@ -28,7 +32,7 @@ export function LogPanel({ log }: { log: EventLog }) {
       await navigator.clipboard.writeText(asText(entries));
       setCopied("Copied");
     } catch {
-      setCopied("The browser refused to copy");
+      setCopied("Refused");
     }
     setTimeout(() => setCopied(""), 2_000);
   };
@@ -36,7 +40,7 @@ export function LogPanel({ log }: { log: EventLog }) {
   return (
     <details class="log" open={wide()}>
       <summary>
-        Event log <span class="quiet">{entries.length}</span>
+        Event log <span class="quiet">{rows.length}</span>
       </summary>
       <div class="log-tools">
         <input
@@ -46,7 +50,23 @@ export function LogPanel({ log }: { log: EventLog }) {
           value={filter}
           onInput={(event) => setFilter(event.currentTarget.value)}
         />
-        <button type="button" class="soft" data-testid="copy-log" onClick={copy}>
+        <button
+          type="button"
+          class="soft"
+          data-testid="log-details"
+          aria-pressed={detailed}
+          title="Show each second's quality and the SDK's debug messages too"
+          onClick={() => setDetailed(!detailed)}
+        >
+          Details
+        </button>
+        <button
+          type="button"
+          class="soft"
+          data-testid="copy-log"
+          title="Copy with all details"
+          onClick={copy}
+        >
           <Icon name="copy" />
           {copied || "Copy"}
         </button>
