@@ -124,8 +124,10 @@ export class AudioController {
   }
 
   #start(call: Call, element: Output): void {
-    element.autoplay = true;
     element.muted = call.held;
+    // Once more after the answer only where the browser refused before: now the person has clicked.
+    if (element.srcObject === call.incomingStream && !element.paused) return;
+    element.autoplay = true;
     element.srcObject = call.incomingStream ?? null;
     if (this.#output) this.#route(element).catch(() => {});
     element.play()?.catch((error: unknown) => {

@@ -70,15 +70,18 @@ export class CallMedia {
     this.#answer = this.#local();
   }
 
-  /** What {@link prepareAnswer} made, once it is there, with the candidates so far. From here on they flow. */
+  /** What {@link prepareAnswer} made, once it is there, with the candidates so far. */
   takeAnswer(): { description: SessionDescription; candidates: Candidate[] } | undefined {
     const description = this.#answer;
     if (!description) return undefined;
-    const candidates = this.#gathered.splice(0, limits.candidatesPerFrame);
+    return { description, candidates: this.#gathered.splice(0, limits.candidatesPerFrame) };
+  }
+
+  /** The answer is on its way: let the other side's network see this one. */
+  answerSent(): void {
     this.release();
-    for (const candidate of this.#remote.splice(0)) this.#add(candidate);
+    for (const candidate of this.#remote.splice(0)) void this.#add(candidate);
     this.#negotiating = true;
-    return { description, candidates };
   }
 
   /** The caller has the answer. */
@@ -86,7 +89,7 @@ export class CallMedia {
     const { hooks } = this.#options;
     // The peer connection chains these by itself; waiting here would only add turns.
     this.pc.setRemoteDescription(description).catch(hooks.failed);
-    for (const candidate of candidates) this.#add(candidate);
+    for (const candidate of candidates) void this.#add(candidate);
     this.#negotiating = true;
   }
 
@@ -108,7 +111,7 @@ export class CallMedia {
       const collision = offer && (this.#offering || this.pc.signalingState !== "stable");
       if (collision && !this.#options.polite) return;
       await this.pc.setRemoteDescription(description);
-      for (const candidate of candidates) this.#add(candidate);
+      for (const candidate of candidates) void this.#add(candidate);
       if (!offer) return;
       this.#sendEverything();
       await this.pc.setLocalDescription();

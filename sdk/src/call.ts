@@ -90,6 +90,8 @@ export class Call extends Emitter<CallEvents> {
   #endCause: EndCause = "none";
   #error: CarillonError | undefined;
   #remoteMedia: MediaState;
+  /** What the other side believes of this one's media. */
+  #toldMedia: MediaState;
   #media: CallMedia | undefined;
   #watch: MediaWatch | undefined;
   #preparing: Promise<void> | undefined;
@@ -117,6 +119,7 @@ export class Call extends Emitter<CallEvents> {
     this.#localTimes = { started: context.runtime.now(), ended: 0 };
     if (start.direction === "incoming") this.#receivedIn = context.hidden() ? "background" : "active";
     this.#remoteMedia = { muted: false, held: false, video: start.video ? "on" : "off" };
+    this.#toldMedia = this.#remoteMedia;
     const { webrtc } = context;
     this.incomingStream = webrtc && new webrtc.MediaStream();
     // Without WebRTC the call fails before it opens anything.
@@ -287,6 +290,7 @@ export class Call extends Emitter<CallEvents> {
       ...(ringSeconds && { ringSeconds }),
     });
     this.#media?.release();
+    this.#context.play(this);
     const reply = await started;
     if (!reply.ok) this.#finish("failure", new CarillonError(reply.error));
     else if ("time" in reply.value && typeof reply.value.time === "number")
@@ -374,6 +378,8 @@ export class Call extends Emitter<CallEvents> {
     if (prewarmMicrophone) void this.#prewarm();
     const media = this.#makeMedia(ice.fresh ?? (await ice.get()));
     await media?.prepareAnswer(offer);
+    // Nothing comes in yet; only that the answer need not wait for an element to be made.
+    if (this.#state !== "ended") this.#context.play(this);
   }
 
   /** Only where the person has allowed it for good: no prompt while it rings. */
@@ -443,6 +449,7 @@ export class Call extends Emitter<CallEvents> {
 
   async #sendAnswer(answer: { description: SessionDescription; candidates: Candidate[] }): Promise<void> {
     const sent = this.#channel.send({ op: "answer", ...answer });
+    this.#media?.answerSent();
     this.#goLive();
     const reply = await sent;
     if (reply.ok) {
@@ -487,8 +494,10 @@ export class Call extends Emitter<CallEvents> {
   }
 
   #tellMedia(): void {
-    if (!this.#reached("answered") || this.#state === "ended") return;
-    void this.#channel.send({ op: "media", media: { ...this.local.state } });
+    const media = { ...this.local.state };
+    if (!this.#reached("answered") || this.#state === "ended" || sameMedia(media, this.#toldMedia)) return;
+    this.#toldMedia = media;
+    void this.#channel.send({ op: "media", media });
   }
 
   #flowing(flowing: boolean): void {
@@ -553,4 +562,8 @@ export class Call extends Emitter<CallEvents> {
       qualities: this.#averages,
     });
   }
+}
+
+function sameMedia(one: MediaState, other: MediaState): boolean {
+  return one.muted === other.muted && one.held === other.held && one.video === other.video;
 }

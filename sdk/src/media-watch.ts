@@ -46,7 +46,6 @@ export class MediaWatch {
     this.#stopped = false;
     this.#packetAt = this.runtime.now();
     this.media.pc.onconnectionstatechange = () => this.#stateChanged();
-    for (const { track } of this.media.pc.getReceivers()) this.watch(track);
     this.#stateChanged();
     this.#schedule(slowMs);
   }
@@ -55,7 +54,8 @@ export class MediaWatch {
   watch(track: MediaStreamTrack): void {
     track.addEventListener?.("unmute", () => {
       // Some browsers unmute with the description already: media needs a connection.
-      if (track.kind === "audio" && this.media.pc.connectionState === "connected") this.#soon();
+      const connected = this.media.pc.connectionState === "connected";
+      if (track.kind === "audio" && connected && !this.#stopped) this.#came();
     });
   }
 

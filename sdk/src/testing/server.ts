@@ -1,0 +1,303 @@
+/** A Carillon in memory, as far as the protocol goes: what it is told, it records; what it says, a test can hold back. */
+import {
+  type CallEvent,
+  type CallFrame,
+  type CallOperation,
+  type CallRequest,
+  type CallTimes,
+  type ClientFrame,
+  type EndCause,
+  type ErrorBody,
+  errorBody,
+  type Hello,
+  type ServerFrame,
+} from "../../../protocol";
+
+/** One end of a socket, as the server sees it. */
+export interface Wire {
+  send(text: string): void;
+  close(code: number): void;
+}
+
+interface Connection {
+  key: string;
+  userId: string;
+  hello: Hello;
+  wire: Wire | undefined;
+}
+
+/** A party's side of a call: its numbered events and how far its operations came. */
+interface Party {
+  key: string;
+  log: CallFrame[];
+  seq: number;
+  n: number;
+}
+
+interface Session {
+  callId: string;
+  caller: Party;
+  callees: Map<string, Party>;
+  taken?: string;
+  offer: Extract<CallOperation, { op: "start" }>;
+  callerCandidates: number;
+  times: CallTimes;
+  flowing: Set<string>;
+  over: boolean;
+}
+
+export interface Received {
+  from: string;
+  frame: ClientFrame;
+}
+
+export class FakeServer {
+  readonly connections = new Map<string, Connection>();
+  readonly sessions = new Map<string, Session>();
+  readonly received: Received[] = [];
+  /** Refuses the next hellos with this. */
+  refusal: { code: number; error: ErrorBody } | undefined;
+  iceServersAsked = 0;
+
+  constructor(readonly now: () => number = () => Date.now()) {}
+
+  /** Somebody connects; what comes back takes its frames and its end. */
+  accept(token: string, wire: Wire): { receive(text: string): void; gone(): void } {
+    let connection: Connection | undefined;
+    const userId = token.split(":")[0] ?? token;
+    return {
+      receive: (text) => {
+        if (text === "ping") return wire.send("pong");
+        const frame = JSON.parse(text) as ClientFrame;
+        if (frame.type === "hello") connection = this.#hello(userId, frame, wire);
+        else if (connection) this.#take(connection, frame);
+      },
+      gone: () => {
+        if (connection?.wire === wire) connection.wire = undefined;
+      },
+    };
+  }
+
+  /** What one connection sent of a kind, its operations by their names. */
+  sentBy(userId: string): string[] {
+    return this.received
+      .filter(({ from }) => from.startsWith(userId))
+      .map(({ frame }) => (frame.type === "call" ? frame.op.op : frame.type));
+  }
+
+  operations(userId: string, op?: CallOperation["op"]): CallRequest[] {
+    return this.received
+      .filter(({ from }) => from.startsWith(userId))
+      .flatMap(({ frame }) => (frame.type === "call" && (!op || frame.op.op === op) ? [frame] : []));
+  }
+
+  /** Ends a call from the server's side. */
+  end(callId: string, cause: EndCause, error?: ErrorBody): void {
+    const session = this.sessions.get(callId);
+    if (session) this.#end(session, () => cause, error);
+  }
+
+  #hello(userId: string, hello: Hello, wire: Wire): Connection | undefined {
+    const key = `${userId}/${hello.connectionId}`;
+    this.received.push({ from: key, frame: hello });
+    if (this.refusal) {
+      const { code, error } = this.refusal;
+      this.#send(wire, { type: "refused", versions: [1], error });
+      wire.close(code);
+      return undefined;
+    }
+    const connection = { key, userId, hello, wire };
+    this.connections.set(key, connection);
+    this.#send(wire, {
+      type: "welcome",
+      version: 1,
+      versions: [1],
+      userId,
+      instanceId: "i",
+      time: this.now(),
+      reference: "r",
+    });
+    for (const { callId, ack } of hello.calls) {
+      const party = this.#party(this.sessions.get(callId), key);
+      for (const frame of party?.log ?? []) if (frame.seq > ack) this.#send(wire, frame);
+      this.#send(wire, {
+        type: "synced",
+        callId,
+        n: party?.n ?? 0,
+        ...(!party && { unknown: true as const }),
+      });
+    }
+    return connection;
+  }
+
+  #take(connection: Connection, frame: ClientFrame): void {
+    this.received.push({ from: connection.key, frame });
+    if (frame.type === "call") return this.#operation(connection, frame);
+    if (frame.type === "state") connection.hello.state = frame.state;
+    if (frame.type === "iceServers") {
+      this.iceServersAsked += 1;
+      return this.#answer(connection, frame.id, { iceServers: [], expiresAt: this.now() + 3_600_000 });
+    }
+    if (frame.type === "presence")
+      return this.#answer(connection, frame.id, { online: true, lastSeen: null });
+    if ("id" in frame) this.#answer(connection, frame.id, {});
+  }
+
+  #operation(connection: Connection, { id, callId, n, op }: CallRequest): void {
+    const session = this.sessions.get(callId);
+    if (op.op === "start" && !session) return this.#start(connection, id, callId, op);
+    const party = this.#party(session, connection.key);
+    if (!session || !party) return this.#refuse(connection, id, errorBody("notFound"));
+    if (n <= party.n) return this.#answer(connection, id, {});
+    if (n !== party.n + 1) throw new Error(`Operation ${n} after ${party.n}`);
+    party.n = n;
+    const error = session.over ? undefined : this.#apply(session, party, op);
+    if (error) this.#refuse(connection, id, error);
+    else this.#answer(connection, id, op.op === "start" ? { time: session.times.started } : {});
+  }
+
+  #start(
+    connection: Connection,
+    id: number,
+    callId: string,
+    op: Extract<CallOperation, { op: "start" }>,
+  ): void {
+    const targets = [...this.connections.values()].filter(
+      ({ userId, hello }) => userId === op.to && hello.state.listening && !hello.state.background,
+    );
+    if (targets.length === 0) return this.#refuse(connection, id, errorBody("userOffline"));
+    const party = (key: string): Party => ({ key, log: [], seq: 0, n: 0 });
+    const session: Session = {
+      callId,
+      caller: { ...party(connection.key), n: 1 },
+      callees: new Map(targets.map(({ key }) => [key, party(key)])),
+      offer: op,
+      callerCandidates: 0,
+      times: { started: this.now() },
+      flowing: new Set(),
+      over: false,
+    };
+    this.sessions.set(callId, session);
+    this.#answer(connection, id, { time: session.times.started });
+    for (const callee of session.callees.values()) {
+      this.#tell(session, callee, {
+        event: "incoming",
+        from: { userId: connection.userId, ...(op.displayName && { displayName: op.displayName }) },
+        video: op.video,
+        headers: op.headers,
+        offer: op.offer,
+        times: session.times,
+        ringsUntil: this.now() + 45_000,
+      });
+    }
+    this.#tell(session, session.caller, { event: "progressing", devices: targets.length, time: this.now() });
+  }
+
+  #apply(session: Session, party: Party, op: CallOperation): ErrorBody | undefined {
+    const isCaller = party === session.caller;
+    const others = this.#others(session, party);
+    const time = this.now();
+    switch (op.op) {
+      case "start":
+        return undefined;
+      case "ringing":
+        if (!session.times.ringing) this.#tell(session, session.caller, { event: "ringing", time });
+        session.times.ringing ??= time;
+        return undefined;
+      case "answer":
+        if (session.taken) return errorBody("conflict");
+        session.taken = party.key;
+        session.times.answered = time;
+        this.#tell(session, session.caller, {
+          event: "answered",
+          description: op.description,
+          candidates: op.candidates,
+          time,
+        });
+        for (const other of session.callees.values()) {
+          if (other !== party) this.#tell(session, other, this.#ended(session, "otherDeviceAnswered"));
+        }
+        return undefined;
+      case "candidates":
+        for (const other of others)
+          this.#tell(session, other, { event: "candidates", candidates: op.candidates });
+        return undefined;
+      case "description":
+        for (const other of others) {
+          this.#tell(session, other, {
+            event: "description",
+            description: op.description,
+            candidates: op.candidates,
+          });
+        }
+        return undefined;
+      case "media":
+        for (const other of others) this.#tell(session, other, { event: "media", media: op.media });
+        return undefined;
+      case "flowing":
+        if (op.flowing) session.flowing.add(party.key);
+        else session.flowing.delete(party.key);
+        if (session.flowing.size === 2 && !session.times.established) {
+          session.times.established = time;
+          for (const key of session.flowing) {
+            const flowing = this.#party(session, key);
+            if (flowing) this.#tell(session, flowing, { event: "established", time });
+          }
+        }
+        return undefined;
+      case "hangup": {
+        const early = isCaller ? "canceled" : "denied";
+        const cause = op.error ? "failure" : session.taken ? "hungUp" : early;
+        this.#end(session, () => cause, op.error);
+        return undefined;
+      }
+    }
+  }
+
+  #end(session: Session, cause: () => EndCause, error?: ErrorBody): void {
+    session.over = true;
+    session.times.ended = this.now();
+    const event = { ...this.#ended(session, cause()), ...(error && { error }) };
+    this.#tell(session, session.caller, event);
+    for (const callee of session.callees.values()) {
+      if (!session.taken || session.taken === callee.key) this.#tell(session, callee, event);
+    }
+  }
+
+  #ended(session: Session, cause: EndCause): Extract<CallEvent, { event: "ended" }> {
+    return { event: "ended", cause, times: { ...session.times, ended: this.now() } };
+  }
+
+  #others(session: Session, party: Party): Party[] {
+    if (party !== session.caller) return [session.caller];
+    return [...session.callees.values()].filter(({ key }) => !session.taken || key === session.taken);
+  }
+
+  #party(session: Session | undefined, key: string): Party | undefined {
+    return session?.caller.key === key ? session.caller : session?.callees.get(key);
+  }
+
+  #tell(session: Session, party: Party, event: CallEvent): void {
+    party.seq += 1;
+    const frame: CallFrame = { type: "call", callId: session.callId, seq: party.seq, event };
+    party.log.push(frame);
+    const wire = this.connections.get(party.key)?.wire;
+    if (wire) this.#send(wire, frame);
+  }
+
+  #answer(
+    connection: Connection,
+    id: number,
+    result: Extract<ServerFrame, { type: "answer" }>["result"],
+  ): void {
+    if (connection.wire) this.#send(connection.wire, { type: "answer", id, result });
+  }
+
+  #refuse(connection: Connection, id: number, error: ErrorBody): void {
+    if (connection.wire) this.#send(connection.wire, { type: "error", id, error });
+  }
+
+  #send(wire: Wire, frame: ServerFrame): void {
+    wire.send(JSON.stringify(frame));
+  }
+}
