@@ -1,0 +1,83 @@
+/** Runs the platform on this machine: `wrangler dev`, on 127.0.0.1 only. */
+import { createWriteStream } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { dataFolder } from "./database.mjs";
+import { startLeashed } from "./processes.mjs";
+import { root, tool, toolEnvironment } from "./project.mjs";
+import { writePrivate } from "./state.mjs";
+import { Problem } from "./terminal.mjs";
+
+export const address = "127.0.0.1";
+
+/** Settings of a relay that are handed on from the environment. */
+const relaySettings = [
+  "TURN_URLS",
+  "TURN_SECRET",
+  "STUN_URLS",
+  "TURN_API_URL",
+  "TURN_KEY_ID",
+  "TURN_KEY_API_TOKEN",
+];
+
+/** Refuses a port that something else has. */
+export async function checkPort(/** @type {number} */ port) {
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Problem("PORT must be 1 to 65535.");
+  await new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", () =>
+      reject(new Problem(`Port ${port} is in use. PORT=${port + 1} npm start takes another.`)),
+    );
+    probe.listen(port, address, () => probe.close(resolve));
+  });
+}
+
+/**
+ * Starts the platform.
+ *
+ * @param {{ state: string, port: number, secrets: import("./state.mjs").Secrets, onLine?: (line: string) => void }} options
+ */
+export function startPlatform({ state, port, secrets, onLine }) {
+  const vars = join(state, "platform.env");
+  // A file, because arguments can be read by everyone on the machine.
+  const relay = relaySettings.map((name) => [name, process.env[name]]).filter(([, value]) => value);
+  const lines = [...Object.entries(secrets), ...relay].map(([name, value]) => `${name}='${value}'\n`);
+  writePrivate(vars, lines.join(""));
+  const file = createWriteStream(join(state, "carillon.log"), { flags: "a", mode: 0o600 });
+  const options = [
+    ...["--ip", address, "--port", String(port), "--inspector-port", "0", "--log-level", "info"],
+    ...["--persist-to", dataFolder(state), "--env-file", vars],
+    ...["--live-reload=false", "--show-interactive-dev-session=false"],
+  ];
+  const process_ = startLeashed(tool("wrangler", "dev", ...options), {
+    cwd: root,
+    env: toolEnvironment(),
+    onLine(line) {
+      file.write(`${line}\n`);
+      onLine?.(line);
+    },
+  });
+  return { ...process_, url: `http://${address}:${port}` };
+}
+
+/**
+ * Waits until the platform answers. Errors: a {@link Problem} when it ends or takes too long.
+ *
+ * @param {{ url: string, exited: Promise<number> }} platform @param {number} [limit] milliseconds
+ */
+export async function untilHealthy({ url, exited }, limit = 60_000) {
+  let ended = false;
+  exited.then(() => {
+    ended = true;
+  });
+  for (const end = Date.now() + limit; Date.now() < end; await pause(100)) {
+    if (ended) throw new Problem("The platform did not start; carillon.log in the state folder says why.");
+    const answer = await fetch(`${url}/health`, { signal: AbortSignal.timeout(5_000) }).catch(
+      () => undefined,
+    );
+    if (answer?.ok) return;
+  }
+  throw new Problem(`The platform did not answer at ${url}/health within ${limit / 1000} s.`);
+}
+
+const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
