@@ -142,7 +142,7 @@ export interface SetState {
   state: ConnectionState;
 }
 
-/** What a party wants of a call. */
+/** What a party wants of a call. Answered with {@link CallResult}. */
 export interface CallRequest {
   type: "call";
   id: number;
@@ -156,7 +156,7 @@ export interface CallRequest {
 }
 
 export type CallOperation =
-  /** The caller: make the call. Answered with {@link StartResult}. */
+  /** The caller: make the call. */
   | {
       op: "start";
       to: string;
@@ -227,7 +227,7 @@ export interface Refused {
 export interface Answer {
   type: "answer";
   id: number;
-  result: StartResult | IceServersResult | PresenceResult | Record<string, never>;
+  result: CallResult | IceServersResult | PresenceResult | Record<string, never>;
 }
 
 /** A request that failed, or (`id` null) a frame that could not be read. */
@@ -278,8 +278,17 @@ export type CallEvent =
 
 // ---- results ----------------------------------------------------------------------------------
 
-export interface StartResult {
+/**
+ * The answer to an operation on a call. What the operation brought about for the connection that
+ * asked comes with it and is not sent as an event as well, unless it is repeated on resume.
+ */
+export interface CallResult {
+  /** The server's clock, milliseconds since 1970. */
   time: number;
+  /** To `start`: the call is progressing, on so many devices. */
+  devices?: number;
+  /** The call is over by this. */
+  ended?: Omit<Extract<CallEvent, { event: "ended" }>, "event">;
 }
 
 export interface IceServersResult {

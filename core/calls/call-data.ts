@@ -79,6 +79,8 @@ export interface CallData {
   /** Whether media arrives at this side. */
   flowing: Record<Side, boolean>;
   logs: Record<Side, EventLog>;
+  /** The callee's connections that were offered the call; others need not hear who answered. */
+  offered: number;
   /** The last operation applied, per connection. */
   applied: Record<string, number>;
   deadlines: Deadlines;

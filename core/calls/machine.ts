@@ -23,6 +23,8 @@ export type CallInput =
   | { type: "operation"; from: CallUser; connection: string; n: number; ack: number; op: CallOperation }
   /** A connection is back, or shows that it is there, and has seen events up to `ack`. */
   | { type: "present"; from: CallUser; connection: string; ack: number }
+  /** A device that has just connected is offered the call. */
+  | { type: "offered" }
   /** A connection has lost its socket. */
   | { type: "away"; from: CallUser; connection: string }
   /** A connection is gone for good. */
@@ -81,6 +83,7 @@ export function newCall(input: NewCall, now: number): Step {
     ringFor,
     flowing: { caller: false, callee: false },
     logs: { caller: { last: 0, entries: [] }, callee: { last: 0, entries: [] } },
+    offered: 0,
     applied: { [input.caller.connection]: 1 },
     deadlines: { ring: now + ringFor },
     probeAfter: 60_000,
@@ -125,6 +128,10 @@ const done = ok(null);
 function react(run: Run, input: CallInput): Result<null> {
   if (input.type === "time") return passTime(run);
   if (input.type === "rung") return afterRinging(run, input);
+  if (input.type === "offered") {
+    run.call.offered += 1;
+    return done;
+  }
 
   const side = sideOf(run.call, input.from, input.connection);
   if (side === null) return fail("notFound");
@@ -160,6 +167,7 @@ function afterRinging(run: Run, rung: Extract<CallInput, { type: "rung" }>): Res
   else if (!rung.known) end(run, "failure", errorBody("userUnknown"));
   else if (rung.devices + rung.pushTargets === 0) end(run, "failure", errorBody("userOffline"));
   else {
+    run.call.offered += rung.devices;
     if (rung.pushTargets > 0) run.effects.push({ type: "push", user: run.call.callee });
     progress(run, rung.devices + rung.pushTargets);
   }
@@ -247,12 +255,14 @@ function answer(run: Run, connection: string, op: Extract<CallOperation, { op: "
   ring(run);
   call.state = "answered";
   call.times.answered = now;
-  tell(
-    call,
-    "callee",
-    { event: "ended", cause: "otherDeviceAnswered", times: { ...call.times, ended: now } },
-    { except: connection },
-  );
+  if (call.offered !== 1) {
+    const event = {
+      event: "ended",
+      cause: "otherDeviceAnswered",
+      times: { ...call.times, ended: now },
+    } as const;
+    tell(call, "callee", event, { except: connection });
+  }
   call.callee.connection = connection;
   delete call.deadlines.ring;
   call.deadlines.connect = now + limits.connectSeconds * 1_000;

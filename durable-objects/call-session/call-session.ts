@@ -5,7 +5,7 @@ import { type CallEffect, type CallInput, newCall, nextDeadline, step } from "..
 import { archiveFor } from "../../core/db/database";
 import { log } from "../../core/log";
 import { Alarm } from "../../core/scheduler";
-import { type CallFrame, fail, ok, type Result } from "../../protocol";
+import { type CallFrame, type CallResult, fail, ok, type Result } from "../../protocol";
 import type { Env } from "../env";
 import { userHub } from "../names";
 import type { Party, Ring } from "../user-hub/rpc";
@@ -28,13 +28,14 @@ export class CallSession extends DurableObject<Env> {
   readonly #sending: Record<Side, Promise<void> | null> = { caller: null, callee: null };
 
   /** Carries out an operation of a connection. Errors: notFound, conflict, unavailable. */
-  async operate(request: SessionRequest): Promise<Result<{ time: number }>> {
+  async operate(request: SessionRequest): Promise<Result<CallResult>> {
     const { from, n, ack, op } = request;
     if (op.op === "start" && !this.#call) return this.#start(request);
     if (op.op === "start" && this.#isCaller(from)) return ok({ time: this.#call?.times.started ?? 0 });
-    const result = await this.#apply({ type: "operation", from, connection: keyOf(from), n, ack, op });
-    if (op.op === "answer" && result.ok) this.#log("call.answered", { user: from.userId });
-    return result.ok ? ok({ time: this.clock() }) : result;
+    const input: CallInput = { type: "operation", from, connection: keyOf(from), n, ack, op };
+    const applied = await this.#apply(input, keyOf(from));
+    if (op.op === "answer" && applied.ok) this.#log("call.answered", { user: from.userId });
+    return applied;
   }
 
   /** What a connection that came back, or a device that has just connected, has to know. */
@@ -44,6 +45,7 @@ export class CallSession extends DurableObject<Env> {
     if (!this.#call || !side) return unknown;
     const connection = keyOf(from);
     if (takesPart(this.#call, side, connection)) {
+      if (side === "callee" && ack === 0) await this.#apply({ type: "offered" });
       await this.#apply({ type: "present", from, connection, ack });
       // After a crash of the server nobody tells us that the other side is gone.
       this.#deferProbe(side === "caller" ? "callee" : "caller");
@@ -77,7 +79,7 @@ export class CallSession extends DurableObject<Env> {
 
   // ---- steps ----------------------------------------------------------------------------------
 
-  async #start(request: SessionRequest): Promise<Result<{ time: number }>> {
+  async #start(request: SessionRequest): Promise<Result<CallResult>> {
     const { from, callId, callee, op, reference } = request;
     if (op.op !== "start" || !callee) return fail("internal");
     const { applicationKey, userId } = from;
@@ -97,12 +99,11 @@ export class CallSession extends DurableObject<Env> {
     // Offered before it is stored: the two take their time side by side, and one row is saved. Should
     // this object die in between, the device's next word finds no call and ends it there, and the
     // caller, who has no answer yet, starts it again.
-    const rung = await this.#ring();
-    await this.#apply(rung);
-    return ok({ time: call.times.started });
+    return this.#apply(await this.#ring(), call.caller.connection);
   }
 
-  async #apply(input: CallInput): Promise<Result<null>> {
+  /** One step, stored and told to both sides. `asker`: the connection that gets the result. */
+  async #apply(input: CallInput, asker?: string): Promise<Result<CallResult>> {
     if (!this.#call) return fail("notFound");
     const before = this.#call;
     const { call, effects, result } = step(before, input, this.clock());
@@ -112,11 +113,31 @@ export class CallSession extends DurableObject<Env> {
     if (before.state !== "ended" && call.state === "ended") {
       this.#log("call.ended", { cause: call.cause, error: call.error?.errorCode });
     }
+    const told = asker === undefined ? {} : this.#tellInResult(asker);
     this.#tell("caller");
     this.#tell("callee");
     for (const effect of effects) this.#perform(effect);
     if (!effects.some((effect) => effect.type === "forget")) await this.#alarm.by(nextDeadline(call));
-    return result;
+    return ok({ time: this.clock(), ...told });
+  }
+
+  /**
+   * What is new for nobody but the asker travels in its result, which saves a request to its hub.
+   * Only what a later event may overtake without harm: that it is progressing, and that it is over.
+   */
+  #tellInResult(asker: string): Omit<CallResult, "time"> {
+    const call = this.#required();
+    const side = call.caller.connection === asker ? "caller" : "callee";
+    const news = call.logs[side].entries.filter((entry) => entry.seq > this.#sent[side]);
+    const [entry] = news;
+    const forAsker = call[side].connection === asker && entry?.except === undefined;
+    if (!entry || news.length > 1 || !forAsker || this.#sending[side]) return {};
+    const { event } = entry;
+    if (event.event !== "progressing" && event.event !== "ended") return {};
+    this.#sent[side] = call.logs[side].last;
+    if (event.event === "progressing") return { devices: event.devices };
+    const { event: _, ...ended } = event;
+    return { ended };
   }
 
   #perform(effect: CallEffect): void {
@@ -298,6 +319,7 @@ function isWorthStoring(before: CallData, after: CallData): boolean {
     before.logs.caller.last !== after.logs.caller.last ||
     before.logs.callee.last !== after.logs.callee.last ||
     before.state !== after.state ||
+    before.offered !== after.offered ||
     before.flowing.caller !== after.flowing.caller ||
     before.flowing.callee !== after.flowing.callee ||
     JSON.stringify(before.deadlines) !== JSON.stringify(after.deadlines)

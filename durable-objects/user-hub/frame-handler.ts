@@ -6,6 +6,7 @@ import {
   type CallFrame,
   type CallPosition,
   type CallRequest,
+  type CallResult,
   type ClientFrame,
   closeCodes,
   type ErrorBody,
@@ -173,7 +174,7 @@ export class FrameHandler {
     const { reference } = connection;
     const from = partyOf(connection);
     const result = await this.#operate(application, { from, callId, n, ack, op, callee, reference });
-    if (takes && !result.ok) {
+    if (result.ok ? result.value.ended : takes) {
       this.#keep(
         socket,
         this.hub.connections.of(socket).calls.filter((call) => call.callId !== callId),
@@ -183,7 +184,7 @@ export class FrameHandler {
   }
 
   /** An operation that was applied is not applied again, so one that met a restart is simply repeated. */
-  async #operate(application: string, request: SessionRequest): Promise<Result<{ time: number }>> {
+  async #operate(application: string, request: SessionRequest): Promise<Result<CallResult>> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await callSession(this.hub.env, application, request.callId).operate(request);

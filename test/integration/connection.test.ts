@@ -2,17 +2,17 @@ import { abortAllDurableObjects, evictAllDurableObjects, runInDurableObject } fr
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { userHub } from "../../durable-objects/names";
-import { closeCodes, limits } from "../../protocol";
+import { closeCodes, type Hello, limits } from "../../protocol";
 import { application, bindings, established, hangup, Peer, register, someone } from "./peer";
 
-const hello = {
+const hello: Hello = {
   type: "hello",
   versions: [1],
   connectionId: "0190a3c4-0000-7000-8000-000000000001",
   sdk: "test",
   state: { listening: true, background: false },
   calls: [],
-} as const;
+};
 
 describe("hello", () => {
   it("is answered with the version, the instance and the time", async () => {
@@ -298,7 +298,7 @@ describe("malformed, oversized, out-of-order and foreign frames", () => {
     const peer = await Peer.connect(someone("alice"));
     peer.raw(JSON.stringify({ type: "presence", id: 1, userId: "é".repeat(limits.frameBytes / 2) }));
     expect(await peer.frame("error")).toMatchObject({ error: { errorCode: 40003 } });
-    peer.raw(new TextEncoder().encode("{}").buffer);
+    peer.raw(new ArrayBuffer(2));
     await expect.poll(() => peer.frames.filter(({ type }) => type === "error").length).toBe(2);
   });
 
@@ -313,7 +313,8 @@ describe("malformed, oversized, out-of-order and foreign frames", () => {
     const refused = await peer.when((one) =>
       one.type === "error" && one.error.name === "rateLimited" ? one : undefined,
     );
-    expect(refused.id).toBe(limits.framesBurst);
+    // The hello took one, which may have grown back before the clock stood still.
+    expect([limits.framesBurst, limits.framesBurst + 1]).toContain(refused.id);
     expect(refused.error.retryAfter).toBeGreaterThan(0);
     for (let id = 1; id <= limits.framesBurst * 3; id++) peer.say({ type: "iceServers", id });
     expect(await peer.untilClosed()).toBe(closeCodes.rateLimited);

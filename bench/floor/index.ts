@@ -1,0 +1,54 @@
+/**
+ * The floor: what a signalling step costs when nothing is done but carry it. A frame goes through a
+ * chain of objects, each by one RPC, into a hibernating socket; on demand one object of the chain
+ * writes one durable row first, as a step does that must not be lost.
+ */
+import { DurableObject } from "cloudflare:workers";
+
+interface Env {
+  RELAY: DurableObjectNamespace<Relay>;
+}
+
+interface Frame {
+  /** The objects still to pass, the last of them holding the receiver's socket. */
+  path: string[];
+  /** The object of the chain that writes a row. */
+  writes?: string;
+  id: number;
+}
+
+export class Relay extends DurableObject<Env> {
+  override async fetch(): Promise<Response> {
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server);
+    return new Response(null, { status: 101, webSocket: client });
+  }
+
+  override async webSocketMessage(_socket: WebSocket, text: string): Promise<void> {
+    await this.pass(JSON.parse(text) as Frame);
+  }
+
+  async pass(frame: Frame): Promise<void> {
+    const [here, next, ...rest] = frame.path;
+    if (frame.writes && frame.writes === here) this.ctx.storage.kv.put("row", frame.id);
+    if (next) {
+      await this.env.RELAY.get(this.env.RELAY.idFromName(next)).pass({ ...frame, path: [next, ...rest] });
+    } else {
+      for (const socket of this.ctx.getWebSockets()) socket.send(JSON.stringify({ id: frame.id }));
+    }
+  }
+
+  async write(id: number): Promise<number> {
+    this.ctx.storage.kv.put("row", id);
+    return id;
+  }
+}
+
+export default {
+  async fetch(request, env) {
+    const { pathname } = new URL(request.url);
+    const stub = env.RELAY.get(env.RELAY.idFromName(pathname.slice(1)));
+    if (request.headers.get("upgrade") === "websocket") return stub.fetch(request);
+    return Response.json({ id: await stub.write(((await request.json()) as { id: number }).id) });
+  },
+} satisfies ExportedHandler<Env>;
