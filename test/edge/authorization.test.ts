@@ -1,0 +1,245 @@
+/** Who may do what: one test per cell. A number below 1,000 is a status, above it an error code. */
+import { describe, expect, test } from "vitest";
+import { issueInstanceToken } from "../../core/authentication/instance-token";
+import { writeCallRecord } from "../../core/calls/archive";
+import {
+  adminHeaders,
+  basic,
+  bearer,
+  bindings,
+  isErrorBody,
+  newApplication,
+  newInstance,
+  request,
+  signed,
+  type TestApplication,
+  type TestInstance,
+  tokenRegistration,
+  unique,
+} from "./support";
+
+interface Cell {
+  /** The application that it is about, and another one. */
+  a: TestApplication;
+  b: TestApplication;
+  /** The instance that it is about. */
+  alice: TestInstance;
+}
+
+interface Endpoint {
+  method: string;
+  path: (cell: Cell) => string;
+  body?: (cell: Cell) => unknown;
+  /** It changes the application itself: the cell gets one of its own. */
+  ownApplication?: true;
+  expected: Record<Who, number>;
+}
+
+type Headers = Record<string, string>;
+type Caller = (cell: Cell, endpoint: { method: string; path: string; body: unknown }) => Promise<Headers>;
+
+const wrongSecret = "AAAAAAAAAAAAAAAAAAAAAA==";
+const day = 86_400_000;
+
+const callers = {
+  nobody: async () => ({}),
+  "a wrong secret": ({ a }, { method, path, body }) =>
+    signed({ ...a, secret: wrongSecret }, method, path, body),
+  "A, signed": ({ a }, { method, path, body }) => signed(a, method, path, body),
+  "A, basic": async ({ a }) => basic(a),
+  "B, signed": ({ b }, { method, path, body }) => signed(b, method, path, body),
+  "A's alice": async ({ alice }) => bearer(alice.token),
+  "A's bob": async ({ a }) => bearer((await newInstance(a, unique("bob"))).token),
+  "B's user of that name": async ({ b, alice }) => bearer((await newInstance(b, alice.userId)).token),
+  "alice, expired": async ({ alice }) => {
+    const identity = { ...alice, applicationKey: alice.application.key };
+    const { token } = await issueInstanceToken(bindings.MASTER_KEY, identity, Date.now() - 31 * day);
+    return bearer(token);
+  },
+  "alice, revoked": async ({ a, alice }) => {
+    const other = await newInstance(a, alice.userId);
+    await request("DELETE", `/v1/instances/${other.instanceId}`, { headers: bearer(other.token) });
+    return bearer(other.token);
+  },
+  administrator: async () => adminHeaders(),
+} satisfies Record<string, Caller>;
+
+type Who = keyof typeof callers;
+
+const everybody = (code: number) =>
+  Object.fromEntries(Object.keys(callers).map((who) => [who, code])) as Record<Who, number>;
+
+/** A signed request or Basic; the other application comes to its own, where there is nothing. */
+const application = (code: number, other: number): Record<Who, number> => ({
+  ...everybody(40108),
+  nobody: 40100,
+  "a wrong secret": 40102,
+  "A, signed": code,
+  "A, basic": code,
+  "B, signed": other,
+});
+
+const instance = (code: number, change: Partial<Record<Who, number>> = {}): Record<Who, number> => ({
+  ...everybody(40108),
+  nobody: 40100,
+  "A's alice": code,
+  "A's bob": code,
+  "B's user of that name": code,
+  "alice, expired": 40104,
+  "alice, revoked": 40105,
+  administrator: 40106,
+  ...change,
+});
+
+const administrator = (code: number): Record<Who, number> => ({
+  ...everybody(40100),
+  "a wrong secret": 40108,
+  "A, signed": 40108,
+  "A, basic": 40108,
+  "B, signed": 40108,
+  administrator: code,
+});
+
+/** A call of alice's, whose id is her instance's. */
+const callOf = ({ alice }: Cell) => alice.instanceId;
+const userPath = (rest: string) => (cell: Cell) => `/v1/users/${cell.alice.userId}/${rest}`;
+const adminPath = (rest: string) => (cell: Cell) => `/v1/admin/applications/${cell.a.key}${rest}`;
+const adminUserPath = (rest: string) => (cell: Cell) =>
+  adminPath(`/users/${cell.alice.userId}/${rest}`)(cell);
+const statistics = (cell: Cell) => ({
+  callId: callOf(cell),
+  direction: "outgoing",
+  endCause: "hungUp",
+  setup: { ended: 1 },
+  userAgent: "",
+  sdk: "test",
+});
+const onlyOfAlice = { "A's bob": 40300, "B's user of that name": 40300 };
+
+const endpoints: Endpoint[] = [
+  { method: "GET", path: () => "/health", expected: everybody(200) },
+  { method: "GET", path: () => "/v1/connect", expected: everybody(42600) },
+  { method: "GET", path: () => "/v1/nothing", expected: everybody(40400) },
+  {
+    method: "POST",
+    path: () => "/v1/instances",
+    body: ({ a }) => tokenRegistration(a, unique("carol")),
+    expected: everybody(201),
+  },
+  {
+    method: "POST",
+    path: () => "/v1/instances/renew",
+    expected: instance(200, { "alice, expired": 200 }),
+  },
+  {
+    method: "DELETE",
+    path: ({ alice }) => `/v1/instances/${alice.instanceId}`,
+    // The revoked one is another instance of alice's.
+    expected: instance(204, { ...onlyOfAlice, "alice, expired": 204, "alice, revoked": 40300 }),
+  },
+  { method: "GET", path: () => "/v1/ice-servers", expected: instance(200) },
+  {
+    method: "POST",
+    path: () => "/v1/statistics",
+    body: statistics,
+    // In B there is no such call yet, and what B's user says stays in B.
+    expected: instance(204, { "A's bob": 40400 }),
+  },
+  { method: "GET", path: () => "/v1/users", expected: application(200, 200) },
+  { method: "GET", path: userPath("presence"), expected: application(200, 40401) },
+  { method: "GET", path: userPath("instances"), expected: application(200, 200) },
+  { method: "DELETE", path: userPath("instances"), expected: application(200, 200) },
+  {
+    method: "DELETE",
+    path: (cell) => userPath(`instances/${cell.alice.instanceId}`)(cell),
+    expected: application(204, 40400),
+  },
+  { method: "PUT", path: userPath("block"), expected: application(204, 204) },
+  { method: "DELETE", path: userPath("block"), expected: application(204, 204) },
+  { method: "GET", path: () => "/v1/calls", expected: application(200, 200) },
+  { method: "GET", path: (cell) => `/v1/calls/${callOf(cell)}`, expected: application(200, 40400) },
+  {
+    method: "POST",
+    path: () => "/v1/admin/applications",
+    body: () => ({ name: "x" }),
+    expected: administrator(201),
+  },
+  { method: "GET", path: () => "/v1/admin/applications", expected: administrator(200) },
+  {
+    method: "POST",
+    path: adminPath("/rotate"),
+    body: () => ({}),
+    ownApplication: true,
+    expected: administrator(200),
+  },
+  { method: "DELETE", path: adminPath("/secrets/x"), ownApplication: true, expected: administrator(40400) },
+  { method: "DELETE", path: adminPath(""), ownApplication: true, expected: administrator(204) },
+  { method: "POST", path: adminUserPath("token"), body: () => ({}), expected: administrator(201) },
+  { method: "GET", path: adminPath("/users"), expected: administrator(200) },
+  { method: "GET", path: adminUserPath("presence"), expected: administrator(200) },
+  { method: "GET", path: adminUserPath("instances"), expected: administrator(200) },
+  { method: "DELETE", path: adminUserPath("instances"), expected: administrator(200) },
+  {
+    method: "DELETE",
+    path: (cell) => adminUserPath(`instances/${cell.alice.instanceId}`)(cell),
+    expected: administrator(204),
+  },
+  { method: "PUT", path: adminUserPath("block"), expected: administrator(204) },
+  { method: "DELETE", path: adminUserPath("block"), expected: administrator(204) },
+  {
+    method: "PATCH",
+    path: () => "/v1/admin/accounts/table",
+    body: () => ({ allowCrossApplication: false }),
+    expected: administrator(204),
+  },
+];
+
+const a = await newApplication("table");
+const b = await newApplication("table");
+
+async function newCell(endpoint: Endpoint): Promise<Cell> {
+  const own = endpoint.ownApplication ? await newApplication("table") : a;
+  const alice = await newInstance(own, unique("alice"));
+  await writeCallRecord(bindings.DB, {
+    applicationKey: own.key,
+    callId: alice.instanceId,
+    callerUserId: alice.userId,
+    calleeApplicationKey: own.key,
+    calleeUserId: "dave",
+    video: false,
+    times: { started: 1, ended: 2 },
+    endCause: "noAnswer",
+  });
+  return { a: own, b, alice };
+}
+
+const template: Cell = {
+  a: { key: "{key}", secret: "" },
+  b,
+  alice: { application: a, userId: "{user}", instanceId: "{id}", token: "" },
+};
+
+for (const endpoint of endpoints) {
+  const { method, expected } = endpoint;
+  describe(`${method} ${endpoint.path(template)}`, () => {
+    test.each(Object.keys(callers) as Who[])("%s", async (who) => {
+      const cell = await newCell(endpoint);
+      const path = endpoint.path(cell);
+      const body = await endpoint.body?.(cell);
+      const headers = await callers[who](cell, { method, path, body });
+      const answer = await request(method, path, { body, headers });
+      const failed = answer.status >= 400;
+      expect(failed ? answer.body.errorCode : answer.status).toBe(expected[who]);
+      if (failed) expect(isErrorBody(answer.body)).toBe(true);
+      // Whatever another application gets to see, nothing of this one is in it.
+      if (who.startsWith("B")) expect(answer.text).not.toContain(cell.alice.userId);
+      if (failed || who.startsWith("B")) await expectUntouched(cell);
+    });
+  });
+}
+
+/** Alice is still there, and is what she was. */
+async function expectUntouched({ alice }: Cell): Promise<void> {
+  const answer = await request("GET", "/v1/ice-servers", { headers: bearer(alice.token) });
+  expect(answer.status).toBe(200);
+}
