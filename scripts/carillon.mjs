@@ -1,0 +1,107 @@
+#!/usr/bin/env node
+/** The administrator's command line: `npm run carillon -- --help`. Plain Node, no dependency. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArguments, UsageError, usage } from "./carillon-arguments.mjs";
+
+/**
+ * @typedef {import("./carillon-arguments.mjs").Request} Request
+ * @typedef {import("./carillon-arguments.mjs").Options} Options
+ * @typedef {{ url: string, token: string }} Target
+ */
+
+/** A failure that is told in one line. */
+class Failure extends Error {}
+
+try {
+  const parsed = parseArguments(process.argv.slice(2));
+  if (parsed.command === undefined) console.log(usage);
+  else await run(parsed);
+} catch (error) {
+  if (!(error instanceof Failure || error instanceof UsageError)) throw error;
+  console.error(`carillon: ${error.message}`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}
+
+async function run(
+  /** @type {{ command: string, options: Options, request: Request }} */ { command, options, request },
+) {
+  const target = targetOf(options);
+  const answer = request.listOf ? await readAll(target, request) : await send(target, request);
+  if (options.json) console.log(JSON.stringify(answer ?? {}));
+  else console.log(format(command, answer));
+}
+
+/**
+ * Where to, and with which token: options, environment, or what `npm start` left behind.
+ * @returns {Target}
+ */
+function targetOf(/** @type {Options} */ options) {
+  const state = process.env.CARILLON_STATE || ".carillon";
+  const url = options.url || process.env.CARILLON_URL || readJson(join(state, "demo.json"))?.url;
+  const token =
+    options.token || process.env.CARILLON_ADMIN_TOKEN || readJson(join(state, "secrets.json"))?.ADMIN_TOKEN;
+  if (!url) throw new Failure("which deployment? Start one with `npm start`, or give --url");
+  if (!token) throw new Failure("give --token, or set CARILLON_ADMIN_TOKEN");
+  return { url: String(url).replace(/\/+$/, ""), token: String(token) };
+}
+
+function readJson(/** @type {string} */ path) {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+async function send(/** @type {Target} */ { url, token }, /** @type {Request} */ { method, path, body }) {
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  const sent = fetch(url + path, { method, headers, body: body ? JSON.stringify(body) : undefined });
+  const response = await sent.catch((error) => {
+    throw new Failure(`${url} cannot be reached (${error.cause?.code ?? error.message})`);
+  });
+  const text = await response.text();
+  const answer = parse(text);
+  if (response.ok && (text === "" || answer)) return answer;
+  if (!answer?.errorCode) throw new Failure(`${url} answered ${response.status}: is it a Carillon?`);
+  const { errorCode, message, detail, hint, reference } = answer;
+  throw new Failure(`${message} ${detail ? `${detail} ` : ""}${hint} (${errorCode}, reference ${reference})`);
+}
+
+function parse(/** @type {string} */ text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+async function readAll(/** @type {Target} */ target, /** @type {Request} */ { path, listOf = "" }) {
+  const all = [];
+  let cursor = "";
+  do {
+    const query = new URLSearchParams({ limit: "200", ...(cursor ? { cursor } : {}) });
+    const page = await send(target, { method: "GET", path: `${path}?${query}` });
+    all.push(...page[listOf]);
+    cursor = page.cursor ?? "";
+  } while (cursor);
+  return all;
+}
+
+/** For people: a line per field, a line per entry of a list, the token alone so that it can be piped. */
+function format(/** @type {string} */ command, /** @type {unknown} */ answer) {
+  if (answer === undefined) return "done";
+  if (Array.isArray(answer)) return answer.map(line).join("\n") || "none";
+  const fields = Object.entries(/** @type {Record<string, unknown>} */ (answer));
+  if (command === "user token") return fields.map(([, token]) => token).join("");
+  return fields
+    .map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`)
+    .join("\n");
+}
+
+/** @param {{ userId: string, blocked: boolean } | { applicationKey: string, name: string, accountId: string, secrets: { id: string }[] }} entry */
+function line(entry) {
+  if ("userId" in entry) return [entry.userId, entry.blocked ? "blocked" : ""].join("  ").trimEnd();
+  const secrets = entry.secrets.map(({ id }) => id).join(" ");
+  return [entry.applicationKey, entry.name, `(${entry.accountId})`, `secrets: ${secrets}`].join("  ");
+}
