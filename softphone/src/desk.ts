@@ -28,9 +28,11 @@ export class Desk {
   readonly #answering = new Set<Call>();
   readonly #client: CallClient;
   readonly #events: DeskEvents;
+  readonly #now: () => number;
 
-  constructor(client: CallClient, events: DeskEvents) {
+  constructor(client: CallClient, events: DeskEvents, now: () => number) {
     this.#client = client;
+    this.#now = now;
     this.#events = events;
     client.on("incomingCall", (call) => {
       events.log(`incoming call ${call.callId} from ${call.remoteUserId}${headersText(call)}`);
@@ -110,7 +112,7 @@ export class Desk {
 
   #take(call: Call): void {
     this.calls = [...this.calls, call];
-    this.since.set(call, Date.now());
+    this.since.set(call, this.#now());
     this.#watch(call);
     this.#events.began();
     this.#events.changed();

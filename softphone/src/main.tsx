@@ -18,7 +18,7 @@ function changed(): void {
   queueMicrotask(() => {
     drawing = false;
     document.documentElement.dataset.theme = phone.remembered.theme;
-    document.title = pageTitle(phone.session?.desk.ringing[0]?.remoteUserId, Date.now());
+    document.title = pageTitle(phone.session?.desk.ringing[0]?.remoteUserId, phone.now());
     render(<App phone={phone} />, root);
     if (isLocal(location.hostname)) expose();
   });
@@ -29,7 +29,7 @@ function expose(): void {
   Object.assign(window, { carillon: { client: phone.session?.client, CarillonClient, checkEnvironment } });
 }
 
-const phone = new Phone(changed);
+const phone = new Phone(changed, () => Date.now());
 
 // The clock of a call, and the title that calls while it rings.
 setInterval(() => {

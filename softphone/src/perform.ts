@@ -17,7 +17,7 @@ export function perform(phone: Phone, action: Action): boolean {
   if (!desk) return false;
   const ringing = desk.ringing[0];
   if (ringing && (action === "answer" || action === "hangup")) {
-    if (Date.now() - (desk.since.get(ringing) ?? 0) < graceMs) return false;
+    if (phone.now() - (desk.since.get(ringing) ?? 0) < graceMs) return false;
     void (action === "answer" ? desk.answer(ringing, false) : desk.run(() => ringing.hangup()));
     return true;
   }

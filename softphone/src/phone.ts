@@ -29,9 +29,13 @@ export class Phone {
   readonly log: EventLog;
   readonly changed: () => void;
 
-  constructor(changed: () => void) {
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+
+  constructor(changed: () => void, now: () => number) {
     this.changed = changed;
-    this.log = new EventLog(() => Date.now(), changed);
+    this.now = now;
+    this.log = new EventLog(now, changed);
   }
 
   async checkEnvironment(): Promise<void> {
@@ -110,25 +114,29 @@ export class Phone {
   #watch(client: CarillonClient, link: Link): void {
     const { log } = this;
     const sound = new Sound(client.audioController);
-    const desk = new Desk(client.callClient, {
-      changed: () => {
-        sound.loop(toneOf(desk.sounding));
-        this.changed();
+    const desk = new Desk(
+      client.callClient,
+      {
+        changed: () => {
+          sound.loop(toneOf(desk.sounding));
+          this.changed();
+        },
+        began: () => {
+          this.problem = undefined;
+        },
+        ended: (call) => {
+          const { endCause, answeredTime, error } = call.details;
+          if (error?.errorName !== "userUnknown") {
+            this.#remember({ recent: withRecent(this.remembered.recent, call.remoteUserId) });
+          }
+          const tone = endTone(endCause, call.direction, answeredTime !== undefined);
+          if (tone && desk.calls.length === 0) sound.once(tone);
+        },
+        log: (text, level) => log.add("call", text, level),
+        failed: this.failed,
       },
-      began: () => {
-        this.problem = undefined;
-      },
-      ended: (call) => {
-        const { endCause, answeredTime, error } = call.details;
-        if (error?.errorName !== "userUnknown") {
-          this.#remember({ recent: withRecent(this.remembered.recent, call.remoteUserId) });
-        }
-        const tone = endTone(endCause, call.direction, answeredTime !== undefined);
-        if (tone && desk.calls.length === 0) sound.once(tone);
-      },
-      log: (text, level) => log.add("call", text, level),
-      failed: this.failed,
-    });
+      this.now,
+    );
     client.on("started", () => {
       log.add("client", "started");
       this.session = { key: link.key, user: link.user, client, desk, sound };

@@ -10,6 +10,17 @@ describe("problems", () => {
     expect(problemOf(error(40102))).toEqual({ message: "No.", hint: "Do.", code: 40102, reference: "r1" });
   });
 
+  it("say of a wrong argument what is wrong with it", () => {
+    const wrong = new CarillonError({
+      errorCode: 60007,
+      name: "invalidUse",
+      message: "No.",
+      hint: "See `detail`.",
+      detail: "userId is too long.",
+    });
+    expect(problemOf(wrong)).toEqual({ message: "userId is too long.", hint: "", code: 60007 });
+  });
+
   it("have something to say about anything", () => {
     expect(problemOf(new Error("odd")).message).toBe("odd");
     expect(problemOf(7).message).toBe("7");

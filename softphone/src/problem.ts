@@ -12,7 +12,9 @@ export interface Problem {
 /** Any thrown value as a {@link Problem}. */
 export function problemOf(thrown: unknown): Problem {
   if (thrown instanceof CarillonError) {
-    const { message, hint, code, reference } = thrown;
+    const { message, hint, code, reference, body } = thrown;
+    // Of a wrong argument only the detail means something to the person who typed it.
+    if (thrown.errorName === "invalidUse" && body.detail) return { message: body.detail, hint: "", code };
     return { message, hint, code, reference };
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown);

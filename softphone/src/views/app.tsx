@@ -17,7 +17,9 @@ export function App({ phone }: { phone: Phone }) {
         <Notices phone={phone} />
         {phone.session ? <Desk phone={phone} session={phone.session} /> : <SignIn phone={phone} />}
       </main>
-      <LogPanel log={phone.log} />
+      <aside aria-label="Event log">
+        <LogPanel log={phone.log} />
+      </aside>
       {phone.helpShown && <Help phone={phone} />}
     </div>
   );

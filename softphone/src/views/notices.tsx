@@ -14,9 +14,11 @@ export function Notices({ phone }: { phone: Phone }) {
             <p>
               <strong>{problem.message}</strong>
             </p>
-            <p>
-              <Code text={problem.hint} />
-            </p>
+            {problem.hint && (
+              <p>
+                <Code text={problem.hint} />
+              </p>
+            )}
             {(problem.code || problem.reference) && (
               <p class="quiet">
                 {problem.code && `Error ${problem.code}`}
