@@ -22,11 +22,9 @@ const options = {
 await build({ ...options, outfile: join(dist, "index.js"), sourcemap: true });
 
 const tsc = join(here, "../node_modules/typescript/lib/tsc.js");
-const flags = ["--noEmit", "false", "--emitDeclarationOnly", "--declaration", "--stripInternal"];
 const types = join(dist, "types");
-const { status } = spawnSync(process.execPath, [tsc, "-p", here, ...flags, "--outDir", types], {
-  stdio: "inherit",
-});
+const project = join(here, "tsconfig.build.json");
+const { status } = spawnSync(process.execPath, [tsc, "-p", project], { stdio: "inherit" });
 if (status !== 0) process.exit(status ?? 1);
 
 // Node's resolution wants extensions, which the sources do without.

@@ -1,6 +1,7 @@
 import type {
   CallEvent,
   CallHeaders,
+  CallResult,
   CallState,
   CallTimes,
   Candidate,
@@ -293,8 +294,7 @@ export class Call extends Emitter<CallEvents> {
     this.#context.play(this);
     const reply = await started;
     if (!reply.ok) this.#finish("failure", new CarillonError(reply.error));
-    else if ("time" in reply.value && typeof reply.value.time === "number")
-      this.#times.started = reply.value.time;
+    else this.#begun(reply.value as Partial<CallResult>);
   }
 
   /** @internal The callee's side, after the app has seen the call and not dismissed it. */
@@ -371,6 +371,13 @@ export class Call extends Emitter<CallEvents> {
       this.fail(error);
       return undefined;
     }
+  }
+
+  /** What the start brought about comes with its answer. */
+  #begun({ time, devices, ended }: Partial<CallResult>): void {
+    if (time) this.#times.started = time;
+    if (ended) this.receive({ event: "ended", ...ended });
+    else if (time && devices) this.#advance("progressing", time);
   }
 
   async #prepare(offer: SessionDescription): Promise<void> {

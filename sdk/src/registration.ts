@@ -154,7 +154,7 @@ export class Registrar {
       log("warning", "registration", "applicationSecret is in the page: fit for development only.");
     }
     const sequence = await this.#nextSequence();
-    const signature = await sha1Base64(userId + applicationKey + sequence + secret);
+    const signature = await signRegistration(userId, applicationKey, sequence, secret);
     try {
       return await this.#post({ signature, sequence });
     } catch (error) {
@@ -222,9 +222,16 @@ function isLocalPage(): boolean {
   return host === undefined || /^(localhost|127\.0\.0\.1|\[::1\])$|\.localhost$/.test(host);
 }
 
-async function sha1Base64(text: string): Promise<string> {
+/** Scheme 2's signature, which scheme 1 makes here: base64(sha1(userId + applicationKey + sequence + secret)). */
+export async function signRegistration(
+  userId: string,
+  applicationKey: string,
+  sequence: number,
+  applicationSecret: string,
+): Promise<string> {
   const subtle = globalThis.crypto?.subtle;
   if (!subtle) throw makeError("invalidUse", "Signing here needs WebCrypto: https:// or localhost.");
+  const text = userId + applicationKey + sequence + applicationSecret;
   const digest = await subtle.digest("SHA-1", new TextEncoder().encode(text));
   return btoa(String.fromCharCode(...new Uint8Array(digest)));
 }

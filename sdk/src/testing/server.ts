@@ -132,23 +132,35 @@ export class FakeServer {
 
   #take(connection: Connection, frame: ClientFrame): void {
     this.received.push({ from: connection.key, frame });
-    if (frame.type === "call") return this.#operation(connection, frame);
+    if (frame.type === "call") {
+      this.#operation(connection, frame);
+      return;
+    }
     if (frame.type === "state") connection.hello.state = frame.state;
     if (frame.type === "iceServers") {
       this.iceServersAsked += 1;
-      return this.#answer(connection, frame.id, { iceServers: [], expiresAt: this.now() + 3_600_000 });
+      this.#answer(connection, frame.id, { iceServers: [], expiresAt: this.now() + 3_600_000 });
+      return;
     }
-    if (frame.type === "presence")
-      return this.#answer(connection, frame.id, { online: true, lastSeen: null });
-    if ("id" in frame) this.#answer(connection, frame.id, {});
+    if (frame.type === "presence") this.#answer(connection, frame.id, { online: true, lastSeen: null });
+    else if (frame.type === "state") this.#answer(connection, frame.id, {});
   }
 
   #operation(connection: Connection, { id, callId, n, op }: CallRequest): void {
     const session = this.sessions.get(callId);
-    if (op.op === "start" && !session) return this.#start(connection, id, callId, op);
+    if (op.op === "start" && !session) {
+      this.#start(connection, id, callId, op);
+      return;
+    }
     const party = this.#party(session, connection.key);
-    if (!session || !party) return this.#refuse(connection, id, errorBody("notFound"));
-    if (n <= party.n) return this.#answer(connection, id, {});
+    if (!session || !party) {
+      this.#refuse(connection, id, errorBody("notFound"));
+      return;
+    }
+    if (n <= party.n) {
+      this.#answer(connection, id, {});
+      return;
+    }
     if (n !== party.n + 1) throw new Error(`Operation ${n} after ${party.n}`);
     party.n = n;
     const error = session.over ? undefined : this.#apply(session, party, op);
@@ -165,7 +177,10 @@ export class FakeServer {
     const targets = [...this.connections.values()].filter(
       ({ userId, hello }) => userId === op.to && hello.state.listening && !hello.state.background,
     );
-    if (targets.length === 0) return this.#refuse(connection, id, errorBody("userOffline"));
+    if (targets.length === 0) {
+      this.#refuse(connection, id, errorBody("userOffline"));
+      return;
+    }
     const party = (key: string): Party => ({ key, log: [], seq: 0, n: 0 });
     const session: Session = {
       callId,

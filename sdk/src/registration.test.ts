@@ -1,0 +1,92 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { errorBody } from "../../protocol";
+import { signRegistration } from "./registration";
+import { applicationKey, type Device, instance, World } from "./testing/world";
+
+const secret = "oYdgGRXoxEuJhGDY2KQ/HQ==";
+let world: World;
+let alice: Device;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  world = new World();
+  alice = world.device("alice");
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+test.each([
+  ["foo", "4sk2/7AD0VoGke0qc1ZiJ2BtzYA="],
+  ["alice", "7NYSnv8J5/aLOjlQALjGY+OmdD4="],
+])("signs for %s as the specification's vector does", async (userId, signature) => {
+  expect(await signRegistration(userId, applicationKey, 1, secret)).toBe(signature);
+});
+
+test("with the secret it signs for itself, with growing sequences, and goes on past a device that is ahead", async () => {
+  const sequences: number[] = [];
+  alice.http = (_, body) => {
+    sequences.push(Number(body.sequence));
+    return sequences.length < 3
+      ? { status: 401, body: errorBody("replayed") }
+      : { status: 201, body: instance("alice") };
+  };
+  vi.useRealTimers();
+  const client = alice.client({ applicationSecret: secret });
+  const asked = vi.fn();
+  client.on("credentialsRequired", asked);
+  await client.start();
+  expect(asked).not.toHaveBeenCalled();
+  expect(sequences).toHaveLength(3);
+  expect(sequences).toEqual([...new Set(sequences)].sort((one, other) => one - other));
+  await client.terminate();
+});
+
+test("the secret on a page that is not localhost is warned of", async () => {
+  vi.useRealTimers();
+  vi.stubGlobal("location", { hostname: "shop.example" });
+  const client = alice.client({ applicationSecret: secret });
+  const log = vi.fn();
+  client.on("logMessage", log);
+  await client.start();
+  expect(log).toHaveBeenCalledWith(expect.objectContaining({ level: "warning", area: "registration" }));
+  await client.terminate();
+});
+
+test("two tabs that start at once register once", async () => {
+  let queue: Promise<unknown> = Promise.resolve();
+  const locks = {
+    request: (_: string, run: () => Promise<unknown>) => {
+      const turn = queue.then(run);
+      queue = turn.catch(() => {});
+      return turn;
+    },
+  };
+  vi.stubGlobal("navigator", { locks });
+  const tabs = [alice.client(), alice.client()].map((client) => client.start());
+  await world.pass(50);
+  await Promise.all(tabs);
+  expect(alice.requests.filter(({ path }) => path === "/v1/instances")).toHaveLength(1);
+  expect(world.server.connections.size).toBe(2);
+});
+
+test("past half of its life the instance is renewed in the background", async () => {
+  const client = await alice.started();
+  alice.http = () => ({ status: 200, body: instance("alice") });
+  await world.pass(16 * 86_400_000);
+  alice.cut();
+  await world.pass(1_000);
+  expect(alice.requests.filter(({ path }) => path.endsWith("/renew"))).toHaveLength(1);
+  await client.terminate();
+});
+
+test("registerFailed ends the start with the app's reason", async () => {
+  const client = alice.client();
+  client.removeListeners();
+  client.on("credentialsRequired", ({ registerFailed }) => registerFailed(new Error("signed out")));
+  await expect(client.start()).rejects.toMatchObject({
+    errorName: "credentialsRequired",
+    message: /signed out/,
+  });
+});

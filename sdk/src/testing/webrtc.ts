@@ -1,0 +1,301 @@
+/** WebRTC without media: descriptions and candidates have to be exchanged as in the real one before packets count up. */
+import type { WebRtc } from "../runtime";
+
+type Kind = "audio" | "video";
+
+export class FakeTrack extends EventTarget {
+  enabled = true;
+  readyState: "live" | "ended" = "live";
+
+  constructor(readonly kind: Kind) {
+    super();
+  }
+
+  stop(): void {
+    this.readyState = "ended";
+  }
+}
+
+class FakeStream {
+  readonly tracks = new Set<FakeTrack>();
+
+  constructor(tracks: FakeTrack[] = []) {
+    for (const track of tracks) this.tracks.add(track);
+  }
+
+  addTrack(track: FakeTrack): void {
+    this.tracks.add(track);
+  }
+
+  removeTrack(track: FakeTrack): void {
+    this.tracks.delete(track);
+  }
+
+  getTracks(): FakeTrack[] {
+    return [...this.tracks];
+  }
+
+  getAudioTracks(): FakeTrack[] {
+    return this.getTracks().filter(({ kind }) => kind === "audio");
+  }
+
+  getVideoTracks(): FakeTrack[] {
+    return this.getTracks().filter(({ kind }) => kind === "video");
+  }
+}
+
+class FakeTransceiver {
+  direction: string;
+  readonly receiver: { track: FakeTrack };
+  readonly sender: { track: FakeTrack | null; replaceTrack(track: FakeTrack | null): Promise<void> };
+
+  constructor(kind: Kind, direction: string, track: FakeTrack | null = null) {
+    this.direction = direction;
+    this.receiver = { track: new FakeTrack(kind) };
+    const sender = {
+      track,
+      replaceTrack: async (next: FakeTrack | null) => {
+        sender.track = next;
+      },
+    };
+    this.sender = sender;
+  }
+
+  get kind(): Kind {
+    return this.receiver.track.kind;
+  }
+}
+
+interface Description {
+  type: string;
+  sdp: string;
+}
+
+/** One device's network and microphone. */
+export class FakeWebRtc {
+  readonly connections: FakePeerConnection[] = [];
+  readonly opened: FakeTrack[] = [];
+  /** What getUserMedia rejects with. */
+  mediaError: Error | undefined;
+  /** How long the person thinks about the permission. */
+  permissionMs = 5;
+  up = true;
+
+  constructor(private readonly world: Set<FakePeerConnection>) {}
+
+  get webrtc(): WebRtc {
+    const device = this;
+    const world = this.world;
+    return {
+      RTCPeerConnection: class extends FakePeerConnection {
+        constructor() {
+          super(world, device);
+          device.connections.push(this);
+        }
+      },
+      MediaStream: FakeStream,
+      mediaDevices: {
+        getUserMedia: async (constraints: MediaStreamConstraints) => {
+          await new Promise((resolve) => setTimeout(resolve, device.permissionMs));
+          if (device.mediaError) throw device.mediaError;
+          const kinds = (["audio", "video"] as const).filter((kind) => constraints[kind]);
+          const tracks = kinds.map((kind) => new FakeTrack(kind));
+          device.opened.push(...tracks);
+          return new FakeStream(tracks);
+        },
+      },
+    } as unknown as WebRtc;
+  }
+
+  get last(): FakePeerConnection {
+    const connection = this.connections.at(-1);
+    if (!connection) throw new Error("No connection was made.");
+    return connection;
+  }
+}
+
+let made = 0;
+
+export class FakePeerConnection {
+  onicecandidate: ((event: { candidate: unknown }) => void) | null = null;
+  ontrack: ((event: { track: FakeTrack }) => void) | null = null;
+  onnegotiationneeded: (() => void) | null = null;
+  onconnectionstatechange: (() => void) | null = null;
+  signalingState = "stable";
+  connectionState = "new";
+  localDescription: Description | null = null;
+  remoteDescription: Description | null = null;
+  readonly transceivers: FakeTransceiver[] = [];
+  readonly remoteCandidates: string[] = [];
+  /** Changes with each ICE restart: the ufrag. */
+  id = "";
+  #packets = 0;
+  #countedAt = 0;
+  #restart = true;
+
+  constructor(
+    private readonly world: Set<FakePeerConnection>,
+    readonly device: FakeWebRtc,
+  ) {
+    world.add(this);
+  }
+
+  addTransceiver(kind: Kind, { direction }: { direction: string }): void {
+    this.transceivers.push(new FakeTransceiver(kind, direction));
+  }
+
+  addTrack(track: FakeTrack): void {
+    this.transceivers.push(new FakeTransceiver(track.kind, "sendrecv", track));
+    this.#needNegotiation();
+  }
+
+  getTransceivers(): FakeTransceiver[] {
+    return this.transceivers;
+  }
+
+  getReceivers() {
+    return this.transceivers.map(({ receiver }) => receiver);
+  }
+
+  restartIce(): void {
+    this.#restart = true;
+    this.#needNegotiation();
+  }
+
+  async createOffer(): Promise<Description> {
+    return this.#describe("offer");
+  }
+
+  async createAnswer(): Promise<Description> {
+    return this.#describe("answer");
+  }
+
+  async setLocalDescription(given?: Description): Promise<void> {
+    await tick();
+    const type = this.signalingState === "have-remote-offer" ? "answer" : "offer";
+    this.localDescription = given ?? this.#describe(type);
+    this.signalingState = this.localDescription.type === "offer" ? "have-local-offer" : "stable";
+    if (this.localDescription.sdp.includes("gather")) this.#gather();
+    this.#connect();
+  }
+
+  async setRemoteDescription(description: Description): Promise<void> {
+    // Sees the description at once, as the chain of operations in the real one does.
+    if (description.type === "answer" && this.signalingState !== "have-local-offer") {
+      throw new Error(`An answer in ${this.signalingState}`);
+    }
+    this.remoteDescription = description;
+    this.signalingState = description.type === "offer" ? "have-remote-offer" : "stable";
+    if (description.type === "offer" && /restart/.test(description.sdp)) this.#restart = true;
+    await tick();
+    for (const [, kind] of description.sdp.matchAll(/^m=(audio|video)/gm)) this.#media(kind as Kind);
+    this.#connect();
+  }
+
+  async addIceCandidate({ candidate }: { candidate: string }): Promise<void> {
+    this.remoteCandidates.push(candidate);
+    this.#connect();
+  }
+
+  /** Packets are counted when somebody looks. */
+  async getStats(): Promise<Map<string, object>> {
+    const now = Date.now();
+    if (this.#receives()) this.#packets += Math.max(1, Math.floor((now - this.#countedAt) / 20));
+    this.#countedAt = now;
+    return new Map([
+      [
+        "in",
+        { id: "in", type: "inbound-rtp", kind: "audio", packetsReceived: this.#packets, bytesReceived: 0 },
+      ],
+    ]);
+  }
+
+  close(): void {
+    this.connectionState = "closed";
+    this.world.delete(this);
+  }
+
+  get peer(): FakePeerConnection | undefined {
+    const id = /^id:(\S+)/m.exec(this.remoteDescription?.sdp ?? "")?.[1];
+    return [...this.world].find((other) => other.id === id);
+  }
+
+  #media(kind: Kind): void {
+    if (
+      this.transceivers.some((transceiver) => transceiver.kind === kind && transceiver.direction !== "seen")
+    ) {
+      if (this.#announced.has(kind)) return;
+    } else {
+      this.transceivers.push(new FakeTransceiver(kind, "recvonly"));
+    }
+    this.#announced.add(kind);
+    const track = this.transceivers.find((transceiver) => transceiver.kind === kind)?.receiver.track;
+    if (track) this.ontrack?.({ track });
+  }
+
+  readonly #announced = new Set<Kind>();
+
+  #describe(type: string): Description {
+    const restart = this.#restart;
+    if (restart) {
+      made += 1;
+      this.id = `ice-${made}`;
+      this.#restart = false;
+    }
+    const media = this.transceivers.map(({ kind, direction }) => `m=${kind}\r\na=${direction}\r\n`).join("");
+    const lines = `v=0\r\nid:${this.id}\r\n${restart ? "gather restart\r\n" : ""}${media}`;
+    return { type, sdp: `${lines}a=candidate:${this.id} early\r\na=end-of-candidates\r\n` };
+  }
+
+  #gather(): void {
+    const { id } = this;
+    for (const index of [1, 2, 3]) {
+      setTimeout(() => {
+        const text = `candidate:${id} ${index}`;
+        this.onicecandidate?.({
+          candidate: { candidate: text, toJSON: () => ({ candidate: text, sdpMid: "0" }) },
+        });
+      }, index * 2);
+    }
+    setTimeout(() => this.onicecandidate?.({ candidate: null }), 30);
+  }
+
+  /** Both know each other by their present ids, and each has candidates of the other's. */
+  #connect(): void {
+    const { peer } = this;
+    if (!peer || peer.peer !== this) return;
+    const knows = (one: FakePeerConnection, other: FakePeerConnection) =>
+      one.signalingState === "stable" &&
+      one.remoteCandidates.some((candidate) => candidate.includes(`${other.id} `));
+    if (!knows(this, peer) || !knows(peer, this)) return;
+    for (const end of [this, peer]) setTimeout(() => end.#set("connected"), 2);
+  }
+
+  #set(state: string): void {
+    if (this.connectionState === "closed" || this.connectionState === state) return;
+    this.connectionState = state;
+    this.#countedAt = Date.now();
+    this.onconnectionstatechange?.();
+  }
+
+  /** The path broke: what ICE says after a while. */
+  break(): void {
+    this.#set("disconnected");
+  }
+
+  #receives(): boolean {
+    const { peer } = this;
+    const sends = peer?.transceivers.some(({ kind, sender }) => kind === "audio" && sender.track);
+    return this.connectionState === "connected" && this.device.up && !!peer?.device.up && !!sends;
+  }
+
+  #needNegotiation(): void {
+    queueMicrotask(() => {
+      if (this.signalingState === "stable") this.onnegotiationneeded?.();
+    });
+  }
+}
+
+function tick(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 1));
+}
