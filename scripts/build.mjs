@@ -1,3 +1,4 @@
+// @ts-check
 /** `npm run build`: the SDK's package into `sdk/dist`, the softphone into `dist/softphone`. */
 import { buildSdk, buildSoftphone } from "./lib/build.mjs";
 import { install } from "./lib/install.mjs";

@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * `npm start`: the whole platform on this machine, with a demo application and two links to it.
  *

@@ -1,3 +1,4 @@
+// @ts-check
 /** Builds the SDK's package and the softphone, when their sources have changed since. */
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,3 +1,4 @@
+// @ts-check
 /** The local D1 database: its tables, applied only when the migrations are not those of last time. */
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";

@@ -1,3 +1,4 @@
+// @ts-check
 /** The demo application, and the links that sign its two users in. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,3 +1,4 @@
+// @ts-check
 /** Installs what package-lock.json says, when it is not there yet. */
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";

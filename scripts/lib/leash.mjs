@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * `node leash.mjs program …`: runs the program until it ends or the pipe on stdin closes, which is
  * also what the parent's sudden death does. Then the whole process group goes.

@@ -1,3 +1,4 @@
+// @ts-check
 /** The platform's log: all of it into a file, and the part worth reading to the terminal. */
 
 /**

@@ -1,3 +1,4 @@
+// @ts-check
 /** Runs the platform on this machine: `wrangler dev`, on 127.0.0.1 only. */
 import { createWriteStream } from "node:fs";
 import { createServer } from "node:net";

@@ -1,3 +1,4 @@
+// @ts-check
 /** Child processes: run to the end, or kept on a leash so that none outlives its parent. */
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";

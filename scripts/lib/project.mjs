@@ -1,3 +1,4 @@
+// @ts-check
 /** Where things are in this project, and how its programs are run. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";

@@ -1,3 +1,4 @@
+// @ts-check
 /** The state folder of a local platform: secrets, database, what the objects hold, the log. */
 import { randomBytes } from "node:crypto";
 import {

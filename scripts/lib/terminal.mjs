@@ -1,3 +1,4 @@
+// @ts-check
 /** What the scripts say: short lines, and one clear line when something is wrong. */
 
 /** A problem that the user can mend: shown as one line, without a stack. */

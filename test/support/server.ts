@@ -1,0 +1,97 @@
+/** The platform as `npm start` runs it: on a free port, with a state folder of its own. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { freePort, killTree, type Program, startProgram, until } from "./programs";
+
+const script = fileURLToPath(new URL("../../scripts/start.mjs", import.meta.url));
+
+/** What `demo.json` in the state folder holds. */
+export interface Demo {
+  url: string;
+  applicationKey: string;
+  applicationSecret: string;
+  links: { alice: string; bob: string };
+}
+
+export interface Server extends Demo {
+  port: number;
+  /** The state folder; hand it to the next server to restart on the same state. */
+  state: string;
+  adminToken: string;
+  /** Of `npm start`'s own process. */
+  pid: number;
+  output(): string;
+  /** As Ctrl-C does. Answers the exit code. */
+  stop(): Promise<number | null>;
+  /** `kill -9` of everything; the state folder stays. */
+  kill(): Promise<void>;
+}
+
+/** An empty state folder. */
+export function newState(): string {
+  return mkdtempSync(join(tmpdir(), "carillon-state-"));
+}
+
+export function removeState(state: string): void {
+  rmSync(state, { recursive: true, force: true, maxRetries: 5 });
+}
+
+/** Runs `scripts/start.mjs` and does not wait for anything. */
+export function runStart(env: Record<string, string>): Program {
+  return startProgram(process.execPath, [script], env);
+}
+
+/** Starts the platform and waits until it answers and its links are made. */
+export async function startServer(
+  options: { state?: string; port?: number; env?: Record<string, string> } = {},
+): Promise<Server> {
+  const state = options.state ?? newState();
+  const port = options.port ?? (await freePort());
+  const program = runStart({ ...options.env, CARILLON_STATE: state, PORT: String(port) });
+  let ended = false;
+  program.exited.then(() => {
+    ended = true;
+  });
+  const ready = () => {
+    if (ended) throw new Error(`npm start ended:\n${program.output()}`);
+    return program.output().includes("Carillon runs at");
+  };
+  try {
+    await until("the platform", ready, 50_000);
+  } catch (error) {
+    killTree(program.pid);
+    throw error;
+  }
+  const read = (name: string) => JSON.parse(readFileSync(join(state, name), "utf8"));
+  const demo: Demo = read("demo.json");
+  return {
+    ...demo,
+    port,
+    state,
+    adminToken: read("secrets.json").ADMIN_TOKEN,
+    pid: program.pid,
+    output: program.output,
+    stop() {
+      program.process.kill("SIGINT");
+      return program.exited;
+    },
+    async kill() {
+      killTree(program.pid);
+      await program.exited;
+    },
+  };
+}
+
+/** A fresh link for a user: each one signs in once. */
+export async function signInLink(server: Server, user: string): Promise<string> {
+  const { url, applicationKey: key, adminToken } = server;
+  const answer = await fetch(`${url}/v1/admin/applications/${key}/users/${encodeURIComponent(user)}/token`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${adminToken}`, "content-type": "application/json" },
+    body: JSON.stringify({ ttlSeconds: 3_600 }),
+  });
+  const { token } = (await answer.json()) as { token: string };
+  return `${url}/#${new URLSearchParams({ key, user, token })}`;
+}
