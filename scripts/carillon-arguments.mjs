@@ -28,7 +28,7 @@ export class UsageError extends Error {}
 /**
  * @typedef {{ method: string, path: string, body?: unknown, listOf?: string }} Request
  * @typedef {Record<string, string | boolean | undefined>} Options
- * @typedef {{ help: true, command?: undefined } | { help?: undefined, command: string, options: Options, request: Request }} Parsed
+ * @typedef {{ help: true, command?: undefined, options?: undefined, request?: undefined } | { help?: undefined, command: string, options: Options, request: Request }} Parsed
  */
 
 const enc = encodeURIComponent;

@@ -41,6 +41,15 @@ export function findApplication(env: Env, key: string): Promise<Application | un
   return applications.find(key, store.now(), () => loadApplication(store, key));
 }
 
+/**
+ * The application as it is now. A registration goes by it: what it gives lasts, so that a secret
+ * that was revoked elsewhere must not buy one for as long as memory is behind.
+ */
+export function findPresentApplication(env: Env, key: string): Promise<Application | undefined> {
+  forgetApplication(key);
+  return findApplication(env, key);
+}
+
 /** After a change of an application. */
 export function forgetApplication(key: string): void {
   applications.forget(key);

@@ -1,5 +1,5 @@
 /** Applications: their keys, their secrets, and which of them may call each other. */
-import { and, asc, eq, gt, isNull, ne } from "drizzle-orm";
+import { and, asc, between, eq, gt, isNull, ne } from "drizzle-orm";
 import { fail, ok, type Result } from "../../protocol";
 import { toBase64 } from "../authentication/bytes";
 import { database } from "../db/database";
@@ -80,13 +80,13 @@ export async function listApplications(
     .where(page.after === undefined ? undefined : gt(applications.key, page.after))
     .orderBy(asc(applications.key))
     .limit(page.limit);
-  const first = found[0];
-  if (!first) return [];
-  const { applicationKey, id, created } = applicationSecrets;
-  const queries = found.map(({ key }) =>
-    db.select({ applicationKey, id, created }).from(applicationSecrets).where(isValid(key)),
-  );
-  const secrets = (await Promise.all(queries)).flat();
+  const [first, last] = [found[0], found.at(-1)];
+  if (!first || !last) return [];
+  const { applicationKey, id, created, revokedAt } = applicationSecrets;
+  const secrets = await db
+    .select({ applicationKey, id, created })
+    .from(applicationSecrets)
+    .where(and(between(applicationKey, first.key, last.key), isNull(revokedAt)));
   return found.map((row) => ({
     applicationKey: row.key,
     accountId: row.accountId,

@@ -273,6 +273,15 @@ describe("rotation of the secret", () => {
   });
 });
 
+test("a secret that was revoked at another location registers nobody from here", async () => {
+  const own = await newApplication();
+  await newInstance(own, "alice");
+  await bindings.DB.prepare("UPDATE application_secrets SET revoked_at = 1 WHERE application_key = ?")
+    .bind(own.key)
+    .run();
+  expect((await register(await tokenRegistration(own, "alice"))).body.errorCode).toBe(40102);
+});
+
 test("a token of the administrator registers", async () => {
   const path = `/v1/admin/applications/${app.key}/users/carol/token`;
   const made = await request("POST", path, { body: { ttlSeconds: 60 }, headers: adminHeaders() });

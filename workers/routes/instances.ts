@@ -9,7 +9,7 @@ import { isRegistrationSignature, parseSequence } from "../../core/authenticatio
 import { userHub } from "../../durable-objects/names";
 import type { RegistrationProof } from "../../durable-objects/user-hub/rpc";
 import { fail, ok, type RegistrationResult, type Result } from "../../protocol";
-import { type EdgeEnv, findApplication } from "../context";
+import { type EdgeEnv, findPresentApplication } from "../context";
 import { asInstanceToRenew } from "../guards";
 import { parseBody, parseValue, refuse, refuseWith } from "../respond";
 import { applicationKey, deviceId, text, userId } from "../schemas";
@@ -38,7 +38,7 @@ export const instances = new Hono<EdgeEnv>()
     if (!who.ok) return refuse(context, who.error);
     const credentials = parseCredentials(JSON.parse(new TextDecoder().decode(context.var.body)));
     if (!credentials.ok) return refuse(context, credentials.error);
-    const application = await findApplication(env, who.value.applicationKey);
+    const application = await findPresentApplication(env, who.value.applicationKey);
     if (!application) return refuseWith(context, "unauthorized");
     context.set("application", application);
     const proven = await prove(application, who.value, credentials.value);

@@ -1,0 +1,211 @@
+/**
+ * Whatever comes in: never a 5xx, and always an answer of the known shape. The seed is fixed, so
+ * that a failure repeats.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { errorTable, statusOf } from "../../protocol";
+import {
+  type Answer,
+  adminHeaders,
+  basic,
+  bearer,
+  fetchWorker,
+  isErrorBody,
+  newApplication,
+  newInstance,
+  request,
+  tokenRegistration,
+} from "./support";
+
+const app = await newApplication("fuzz");
+const other = await newApplication("fuzz");
+const alice = await newInstance(app, "alice");
+
+const run = <T>(cases: number, arbitrary: fc.Arbitrary<T>, check: (value: T) => Promise<void>) =>
+  fc.assert(fc.asyncProperty(arbitrary, check), {
+    numRuns: cases,
+    seed: 20_261_120,
+    interruptAfterTimeLimit: 40_000,
+    markInterruptAsFailure: true,
+  });
+
+function expectSound({ status, body, text }: Answer): void {
+  expect(status).toBeLessThan(500);
+  if (status < 400) return;
+  if (!isErrorBody(body)) throw new Error(`not an error body: ${text.slice(0, 200)}`);
+  expect(errorTable[body.name].code).toBe(body.errorCode);
+  expect(statusOf(body)).toBe(status);
+}
+
+/** A lone surrogate cannot be sent. */
+const wellFormed = (text: string) => new TextDecoder().decode(new TextEncoder().encode(text));
+
+// ---- values -------------------------------------------------------------------------------------
+
+const oddText = fc.oneof(
+  fc.string({ unit: "binary", maxLength: 80 }),
+  fc.string({ unit: "grapheme", maxLength: 80 }),
+  fc.constantFrom(
+    "",
+    "\0",
+    "__proto__",
+    "constructor",
+    "' OR 1=1 --",
+    "../..",
+    "%00",
+    "\ud800",
+    "\u202e",
+    "*",
+  ),
+);
+const ids = fc.constantFrom(
+  app.key,
+  other.key,
+  alice.instanceId,
+  "alice",
+  "00000000-0000-4000-8000-000000000000",
+);
+const oddNumber = fc.oneof(fc.double(), fc.integer(), fc.constantFrom(-0, 2 ** 53, 1e308, -1));
+const value: fc.Arbitrary<unknown> = fc.oneof(
+  oddText,
+  ids,
+  oddNumber,
+  fc.jsonValue(),
+  fc.constant(undefined),
+);
+const deep = fc.integer({ min: 1, max: 20_000 }).map((depth) => "[".repeat(depth) + "]".repeat(depth));
+const huge = fc.integer({ min: 1, max: 200_000 }).map((size) => JSON.stringify({ userId: "x".repeat(size) }));
+const body = fc.oneof(
+  fc.json(),
+  fc.string({ unit: "binary" }),
+  deep,
+  huge,
+  fc.constantFrom("", "{", "null", '{"a":1e999}'),
+);
+
+const segment = fc.oneof(oddText, ids).map((text) => encodeURIComponent(wellFormed(text)));
+const rawSegment = fc.oneof(
+  segment,
+  fc.constantFrom("%", "%zz", "%c3", "..", ".", "*", "%2e%2e", "%252F", "", "a b", "?", "#"),
+);
+const method = fc.constantFrom("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS");
+const headers = fc.oneof(
+  fc.constantFrom({}, basic(app), bearer(alice.token), adminHeaders(), basic(other), bearer("x")),
+  fc
+    .tuple(fc.constantFrom("Application", "Basic", "Bearer", "Digest", ""), fc.string({ maxLength: 60 }), ids)
+    .map(([scheme, text, id]) => ({ authorization: `${scheme} ${id}:${text}`.trim() })),
+);
+
+/** Some of the good fields are replaced by odd ones. */
+function spoiled(good: Record<string, unknown>): fc.Arbitrary<Record<string, unknown>> {
+  return fc
+    .dictionary(fc.constantFrom(...Object.keys(good), "more"), value, { maxKeys: 3, noNullPrototype: true })
+    .map((change) => ({ ...good, ...change }));
+}
+
+const json = (what: unknown) => wellFormed(JSON.stringify(what) ?? "");
+
+// ---- the endpoints ------------------------------------------------------------------------------
+
+test("registration: anything for a body", () =>
+  run(300, body, async (text) => expectSound(await request("POST", "/v1/instances", { body: text }))));
+
+test("registration: odd fields among good ones", async () => {
+  const good = {
+    ...(await tokenRegistration(app, "carol")),
+    deviceId: "d",
+    signature: undefined,
+    sequence: 1,
+  };
+  await run(500, spoiled(good), async (what) => {
+    expectSound(await request("POST", "/v1/instances", { body: json(what) }));
+  });
+});
+
+test("registration: a token is no better than its signature", async () => {
+  const { token } = await tokenRegistration(app, "carol");
+  const change = fc.tuple(fc.nat(token.length - 1), fc.constantFrom("", "A", ".", "=", "-", "é", "\0"));
+  await run(300, change, async ([at, character]) => {
+    const changed = token.slice(0, at) + character + token.slice(at + 1);
+    if (changed === token) return;
+    const what = { applicationKey: app.key, userId: "carol", token: changed };
+    const answer = await request("POST", "/v1/instances", { body: json(what) });
+    expectSound(answer);
+    // Other spellings of the same last bits are the same signature (RFC 4648, 3.5).
+    if (at < token.length - 1) expect(answer.status).not.toBe(201);
+  });
+});
+
+test("statistics: odd fields among good ones", async () => {
+  const good = {
+    callId: alice.instanceId,
+    direction: "outgoing",
+    endCause: "hungUp",
+    setup: { ended: 1 },
+    mos: 4,
+    userAgent: "u",
+    sdk: "s",
+  };
+  await run(400, spoiled(good), async (what) => {
+    expectSound(await request("POST", "/v1/statistics", { body: json(what), headers: bearer(alice.token) }));
+  });
+});
+
+test("administration: odd bodies", async () => {
+  const paths = [
+    "/v1/admin/applications",
+    `/v1/admin/applications/${other.key}/users/alice/token`,
+    "/v1/admin/accounts/fuzz",
+  ];
+  const good = { name: "x", account: "fuzz", ttlSeconds: 60, allowCrossApplication: false };
+  await run(300, fc.tuple(fc.constantFrom(...paths), spoiled(good)), async ([path, what]) => {
+    const verb = path.includes("accounts") ? "PATCH" : "POST";
+    expectSound(await request(verb, path, { body: json(what), headers: adminHeaders() }));
+  });
+});
+
+test("any method on any path with any credentials and any query", async () => {
+  const resource = fc.constantFrom(
+    "users",
+    "calls",
+    "instances",
+    "statistics",
+    "ice-servers",
+    "connect",
+    "admin",
+    "x",
+  );
+  const rest = fc.array(
+    fc.oneof(
+      rawSegment,
+      fc.constantFrom("instances", "presence", "block", "renew", "accounts", "applications"),
+    ),
+    { maxLength: 4 },
+  );
+  const query = fc.dictionary(fc.constantFrom("limit", "cursor", "userId", "x"), oddText, {
+    maxKeys: 3,
+    noNullPrototype: true,
+  });
+  const anything = fc.tuple(method, resource, rest, query, headers, fc.option(body));
+  await run(900, anything, async ([verb, first, segments, search, credentials, text]) => {
+    const path = `/v1/${[first, ...segments].join("/")}`;
+    const pairs = Object.entries(search).map(([name, odd]) => [name, wellFormed(odd)]);
+    const withQuery =
+      path.includes("?") || path.includes("#") ? path : `${path}?${new URLSearchParams(pairs)}`;
+    const bodied = verb !== "GET" && verb !== "HEAD" && text !== null;
+    const init = { method: verb, headers: latin(credentials), body: bodied ? text : undefined };
+    const response = await fetchWorker(withQuery, init);
+    const answer = await response.text();
+    expect(response.status).toBeLessThan(500);
+    const api = new URL(response.url || `https://carillon.test${withQuery}`).pathname.startsWith("/v1/");
+    if (response.status >= 400 && verb !== "HEAD" && api) expect(isErrorBody(JSON.parse(answer))).toBe(true);
+  });
+});
+
+/** What a header may carry. */
+function latin(credentials: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(credentials).map(([name, text]) => [name, text.replace(/[^ -~]/g, "?")]),
+  );
+}
