@@ -18,6 +18,7 @@ export async function continueRevocation(
   env: Env,
   applicationKey: string,
   reference: string,
+  limit = usersPerRun,
 ): Promise<{ told: number; complete: boolean }> {
   const db = database(env.DB);
   const [revocation] = await db
@@ -25,14 +26,14 @@ export async function continueRevocation(
     .from(revocations)
     .where(eq(revocations.applicationKey, applicationKey));
   if (!revocation) return { told: 0, complete: true };
-  const page = { after: revocation.after, limit: usersPerRun };
+  const page = { after: revocation.after, limit };
   const users = await listUsers(env.DB, applicationKey, page);
   // Who came later was registered with what is valid now.
   const waiting = users.filter((user) => user.created <= revocation.since).map((user) => user.userId);
   await inParallel(waiting, (userId) => userHub(env, { applicationKey, userId }).revoke("*", reference));
   const told = waiting.length;
   const last = users.at(-1)?.userId;
-  const complete = users.length < usersPerRun;
+  const complete = users.length < limit;
   // Another rotation in the meantime has set `since` anew, and this run's progress is not its own.
   const same = and(eq(revocations.applicationKey, applicationKey), eq(revocations.since, revocation.since));
   if (!complete && last !== undefined) {

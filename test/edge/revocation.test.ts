@@ -1,0 +1,53 @@
+import { expect, test } from "vitest";
+import { deleteApplication, rotateSecret } from "../../core/applications/applications";
+import { noteUser } from "../../core/applications/users";
+import { userHub } from "../../durable-objects/names";
+import { storeOf } from "../../workers/context";
+import { continueOldestRevocation, continueRevocation } from "../../workers/revocation";
+import { bindings, newApplication, newInstance } from "./support";
+
+const names = ["a", "b", "c", "d", "e"];
+
+async function applicationWithUsers() {
+  const app = await newApplication();
+  for (const name of names) await newInstance(app, name);
+  return app;
+}
+
+async function countInstances(applicationKey: string): Promise<number[]> {
+  return Promise.all(
+    names.map(async (userId) => (await userHub(bindings, { applicationKey, userId }).instances()).length),
+  );
+}
+
+test("what one request cannot tell to all hubs, the next ones go on with", async () => {
+  const { key } = await applicationWithUsers();
+  await rotateSecret(storeOf(bindings), key, { keepOld: true, revokeInstances: true });
+  const step = () => continueRevocation(bindings, key, "test", 2);
+  expect(await step()).toEqual({ told: 2, complete: false });
+  expect(await countInstances(key)).toEqual([0, 0, 1, 1, 1]);
+  expect(await step()).toEqual({ told: 2, complete: false });
+  expect(await step()).toEqual({ told: 1, complete: true });
+  expect(await countInstances(key)).toEqual([0, 0, 0, 0, 0]);
+  expect(await step()).toEqual({ told: 0, complete: true });
+});
+
+test("users who came after it are left alone", async () => {
+  const app = await applicationWithUsers();
+  await rotateSecret(storeOf(bindings), app.key, { keepOld: true, revokeInstances: true });
+  const late = { applicationKey: app.key, userId: "late" };
+  await noteUser(bindings.DB, late, Date.now() + 60_000);
+  await newInstance(app, "late");
+  expect((await continueRevocation(bindings, app.key, "test")).told).toBe(names.length);
+  expect(await userHub(bindings, late).instances()).toHaveLength(1);
+});
+
+test("it survives the application: the cron tells every hub, and clears away what is left", async () => {
+  const { key } = await applicationWithUsers();
+  await deleteApplication(storeOf(bindings), key);
+  expect(await continueRevocation(bindings, key, "test", 3)).toEqual({ told: 3, complete: false });
+  for (let runs = 0; runs < 3; runs++) await continueOldestRevocation(bindings, "test");
+  expect(await countInstances(key)).toEqual([0, 0, 0, 0, 0]);
+  const rows = "SELECT 1 FROM users WHERE application_key = ?1 UNION ALL SELECT 1 FROM revocations";
+  expect((await bindings.DB.prepare(rows).bind(key).all()).results).toEqual([]);
+});
