@@ -10,7 +10,10 @@ export interface MediaHooks {
   /** Renegotiation. */
   description(description: SessionDescription): void;
   track(track: MediaStreamTrack): void;
+  /** The first exchange failed: there will be no media. */
   failed(error: unknown): void;
+  /** A later one failed: what runs goes on running. */
+  trouble(error: unknown): void;
 }
 
 export interface MediaOptions {
@@ -49,7 +52,7 @@ export class CallMedia {
     this.pc.onicecandidate = ({ candidate }) => this.#collect(candidate);
     this.pc.ontrack = ({ track }) => hooks.track(track);
     this.pc.onnegotiationneeded = () => {
-      if (this.#negotiating) void this.#offer().catch(hooks.failed);
+      if (this.#negotiating) void this.#offer().catch(hooks.trouble);
     };
   }
 
@@ -128,7 +131,7 @@ export class CallMedia {
   setTrack(kind: "audio" | "video", track: MediaStreamTrack | null): void {
     const { outgoing, hooks } = this.#options;
     const transceiver = this.#transceiver(kind);
-    if (transceiver) transceiver.sender.replaceTrack(track).catch(hooks.failed);
+    if (transceiver) transceiver.sender.replaceTrack(track).catch(hooks.trouble);
     else if (track) this.pc.addTrack(track, outgoing);
   }
 
@@ -200,7 +203,7 @@ export class CallMedia {
   /** Descriptions and candidates, one after the other as they came. */
   #then(step: () => Promise<unknown>): void {
     this.#chain = this.#chain.then(step).catch((error: unknown) => {
-      if (this.pc.connectionState !== "closed") this.#options.hooks.failed(error);
+      if (this.pc.connectionState !== "closed") this.#options.hooks.trouble(error);
     });
   }
 }

@@ -416,6 +416,7 @@ export class Call extends Emitter<CallEvents> {
           void this.#channel.send({ op: "description", description, candidates: [] }),
         track: (track) => this.#remoteTrack(track),
         failed: (error) => this.fail(error),
+        trouble: (error) => this.#context.log("warning", "media", toError(error, "mediaFailed").message),
       },
     });
     this.#media = media;
@@ -541,6 +542,7 @@ export class Call extends Emitter<CallEvents> {
     if (this.#reached(state)) return;
     this.#state = state;
     this.#times[state] ??= time;
+    this.#context.log("info", "call", `${this.callId} is ${state}.`);
     if (state !== "progressing") this.#localTimes[state] = this.#context.runtime.now();
     this.emit(state, this);
   }
@@ -552,6 +554,7 @@ export class Call extends Emitter<CallEvents> {
     this.#error = error;
     this.#times.ended ??= this.#context.serverNow();
     this.#localTimes.ended = this.#context.runtime.now();
+    this.#context.log("info", "call", `${this.callId} ended: ${cause}${error ? `, ${error.message}` : ""}`);
     this.#unlisten?.();
     this.#watch?.stop();
     this.local.close();

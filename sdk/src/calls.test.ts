@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { errorBody } from "../../protocol";
 import type { Call, CarillonClient } from ".";
@@ -325,4 +326,28 @@ test("wrong arguments are refused on the spot", () => {
   expect(() => callClient.callUser("")).toThrow("user id");
   expect(() => callClient.callUser("bob", { headers: { a: "x".repeat(1_024) } })).toThrow("1,024");
   expect(() => callClient.callUser("bob", { ringSeconds: 4 })).toThrow("ringSeconds");
+});
+
+test("whichever sockets drop while a call is set up, it is established, and its end reaches both", async () => {
+  const cut = fc.record({ who: fc.constantFrom("alice", "bob"), at: fc.integer({ min: 0, max: 400 }) });
+  await fc.assert(
+    fc.asyncProperty(fc.array(cut, { maxLength: 6 }), async (cuts) => {
+      const place = new World();
+      const [one, other] = [place.device("alice"), place.device("bob")];
+      const [from, to] = [await one.started(), await other.started()];
+      const box = incoming(to, (call) => call.on("ringing", () => setTimeout(() => call.answer(), 50)));
+      for (const { who, at } of cuts) setTimeout(() => (who === "alice" ? one : other).cut(), at);
+      const out = from.callClient.callUser("bob");
+      const events = eventsOf(out);
+      await place.pass(25_000);
+      expect([out.state, box.call?.state]).toEqual(["established", "established"]);
+      expect(events.filter((event) => event === "established")).toHaveLength(1);
+      box.call?.hangup();
+      other.cut();
+      await place.pass(25_000);
+      expect(out.details.endCause).toBe("hungUp");
+      await Promise.all([from.terminate(), to.terminate()]);
+    }),
+    { numRuns: 60, seed: 4711 },
+  );
 });

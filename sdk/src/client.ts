@@ -392,7 +392,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
 
   /** In the background: nobody waits for it, and a failure is a line in the log. */
   async #upload(record: Omit<CallRecord, "userAgent" | "sdk">, again = true): Promise<void> {
-    const userAgent = globalThis.navigator?.userAgent ?? "";
+    const userAgent = (globalThis.navigator?.userAgent ?? "").slice(0, 512);
     try {
       const { instance } = this.#registrar;
       if (!instance) return;

@@ -183,3 +183,21 @@ test("logging out revokes the instance and forgets it", async () => {
   expect(alice.requests.at(-1)).toMatchObject({ method: "DELETE", path: "/v1/instances/instance" });
   expect([...alice.stored.keys()]).toEqual([]);
 });
+
+test("a renewal that finds no network is tried again, and fails nothing", async () => {
+  const client = await alice.started();
+  const failed = vi.fn();
+  client.on("failed", failed);
+  alice.http = () => ({ status: 503 });
+  world.server.refusal = { code: closeCodes.unauthorized, error: errorBody("instanceRevoked") };
+  alice.cut(closeCodes.unauthorized);
+  await world.pass(20_000);
+  world.server.refusal = undefined;
+  alice.http = () => ({ status: 200, body: instance("alice") });
+  await world.pass(20_000);
+  expect(failed).not.toHaveBeenCalled();
+  await expect(Promise.race([client.presence("bob"), world.pass(100)])).resolves.toEqual({
+    online: true,
+    lastSeen: null,
+  });
+});

@@ -157,7 +157,7 @@ export class Connection {
       if (!runtime.WebSocket) throw makeError("invalidUse", "No WebSocket here: pass one in the options.");
       this.#attach(new runtime.WebSocket(url, protocols));
     } catch (error) {
-      this.#fail(toError(error, "networkLost"));
+      this.#failOrRetry(toError(error, "networkLost"));
     } finally {
       this.#connecting = false;
     }
@@ -229,13 +229,19 @@ export class Connection {
     this.#connecting = true;
     try {
       await this.#options.unauthorized();
+      // Even a new token may be refused: never in a tight loop.
+      if (this.#wanted) this.#schedule(0);
     } catch (error) {
-      return this.#fail(toError(error));
+      this.#failOrRetry(toError(error));
     } finally {
       this.#connecting = false;
     }
-    // Even a new token may be refused: never in a tight loop.
-    if (this.#wanted) this.#schedule(0);
+  }
+
+  /** A token that could not be fetched for want of a network will be, later. */
+  #failOrRetry(error: CarillonError): void {
+    if (error.domain !== "network") this.#fail(error);
+    else if (this.#wanted) this.#schedule(0);
   }
 
   /** Full jitter, so that a restarted server is not met by everyone at once. */

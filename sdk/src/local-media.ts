@@ -42,7 +42,9 @@ export class LocalMedia {
 
   #opened({ audio, video }: Partial<LocalTracks>): void {
     if (audio) this.#put("audio", audio);
-    if (video) this.#put("video", video);
+    // Video may have been stopped while the camera opened.
+    if (video && this.state.video === "off") video.stop();
+    else if (video) this.#put("video", video);
     else if (this.#camera && this.state.video === "on") this.set({ video: "off" });
   }
 

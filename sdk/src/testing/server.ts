@@ -40,7 +40,6 @@ interface Session {
   callees: Map<string, Party>;
   taken?: string;
   offer: Extract<CallOperation, { op: "start" }>;
-  callerCandidates: number;
   times: CallTimes;
   flowing: Set<string>;
   over: boolean;
@@ -127,7 +126,34 @@ export class FakeServer {
         ...(!party && { unknown: true as const }),
       });
     }
+    this.#offerRinging(connection);
     return connection;
+  }
+
+  /** What rings for the user is offered to devices that come, or come back not knowing of it. */
+  #offerRinging({ key, userId, hello, wire }: Connection): void {
+    for (const session of this.sessions.values()) {
+      const known = hello.calls.some(({ callId }) => callId === session.callId);
+      if (known || session.over || session.taken || session.offer.to !== userId || !hello.state.listening)
+        continue;
+      const party = session.callees.get(key);
+      if (party && wire) for (const frame of party.log) this.#send(wire, frame);
+      else this.#ring(session, { key, log: [], seq: 0, n: 0 });
+    }
+  }
+
+  #ring(session: Session, callee: Party): void {
+    session.callees.set(callee.key, callee);
+    const { displayName, video, headers, offer } = session.offer;
+    this.#tell(session, callee, {
+      event: "incoming",
+      from: { userId: session.caller.key.split("/")[0] ?? "", ...(displayName && { displayName }) },
+      video,
+      headers,
+      offer,
+      times: session.times,
+      ringsUntil: session.times.started + 45_000,
+    });
   }
 
   #take(connection: Connection, frame: ClientFrame): void {
@@ -187,24 +213,13 @@ export class FakeServer {
       caller: { ...party(connection.key), n: 1 },
       callees: new Map(targets.map(({ key }) => [key, party(key)])),
       offer: op,
-      callerCandidates: 0,
       times: { started: this.now() },
       flowing: new Set(),
       over: false,
     };
     this.sessions.set(callId, session);
     this.#answer(connection, id, { time: session.times.started });
-    for (const callee of session.callees.values()) {
-      this.#tell(session, callee, {
-        event: "incoming",
-        from: { userId: connection.userId, ...(op.displayName && { displayName: op.displayName }) },
-        video: op.video,
-        headers: op.headers,
-        offer: op.offer,
-        times: session.times,
-        ringsUntil: this.now() + 45_000,
-      });
-    }
+    for (const callee of session.callees.values()) this.#ring(session, callee);
     this.#tell(session, session.caller, { event: "progressing", devices: targets.length, time: this.now() });
   }
 
