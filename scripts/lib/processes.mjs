@@ -4,29 +4,32 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 /**
- * @typedef {{ code: number, output: string }} Outcome
+ * @typedef {{ code: number, output: string, stdout: string }} Outcome
  * @typedef {{ cwd?: string, env?: Record<string, string | undefined>, input?: string }} RunOptions
  */
 
 /**
- * Runs a program to its end and keeps what it wrote, both streams in one.
+ * Runs a program to its end and keeps what it wrote: both streams in `output`.
  *
  * @param {string[]} command program and arguments
- * @param {RunOptions & { onOutput?: (text: string) => void }} [options]
+ * @param {RunOptions} [options]
  * @returns {Promise<Outcome>} code 127 when it could not be started
  */
-export function run([program = "", ...args], { cwd, env, input, onOutput } = {}) {
+export function run([program = "", ...args], { cwd, env, input } = {}) {
   return new Promise((resolve) => {
     let output = "";
+    let stdout = "";
     const child = spawn(program, args, { cwd, env: { ...process.env, ...env }, stdio: "pipe" });
     const take = (/** @type {Buffer} */ chunk) => {
       output += chunk;
-      onOutput?.(String(chunk));
     };
-    child.stdout.on("data", take);
+    child.stdout.on("data", (chunk) => {
+      stdout += chunk;
+      take(chunk);
+    });
     child.stderr.on("data", take);
-    child.on("error", (error) => resolve({ code: 127, output: `${output}${error.message}` }));
-    child.on("close", (code) => resolve({ code: code ?? 1, output }));
+    child.on("error", (error) => resolve({ code: 127, output: `${output}${error.message}`, stdout }));
+    child.on("close", (code) => resolve({ code: code ?? 1, output, stdout }));
     // A program that ends before it has read everything is no failure of ours.
     child.stdin.on("error", () => {});
     child.stdin.end(input ?? "");
