@@ -1,6 +1,6 @@
 // @ts-check
 /** What `npm test` does, in order: each is one command, and counts its tests or itself as one. */
-import { root, tool, toolNode } from "./project.mjs";
+import { tool, toolNode } from "./project.mjs";
 
 /** One tsconfig for each world: Workers, browsers, Node. */
 export const typeProjects = [
@@ -48,6 +48,3 @@ export function allChecks(folder) {
     })),
   ];
 }
-
-/** Where a check runs. */
-export const checkFolder = root;
