@@ -4,7 +4,7 @@ import { noteUser } from "../../core/applications/users";
 import { userHub } from "../../durable-objects/names";
 import { storeOf } from "../../workers/context";
 import { continueOldestRevocation, continueRevocation } from "../../workers/revocation";
-import { bindings, newApplication, newInstance } from "./support";
+import { bearer, bindings, newApplication, newInstance, request } from "./support";
 
 const names = ["a", "b", "c", "d", "e"];
 
@@ -30,6 +30,18 @@ test("what one request cannot tell to all hubs, the next ones go on with", async
   expect(await step()).toEqual({ told: 1, complete: true });
   expect(await countInstances(key)).toEqual([0, 0, 0, 0, 0]);
   expect(await step()).toEqual({ told: 0, complete: true });
+});
+
+test("a token is refused before its hub has been told", async () => {
+  const app = await newApplication();
+  const alice = await newInstance(app, "a");
+  await rotateSecret(storeOf(bindings), app.key, { keepOld: true, revokeInstances: true });
+  // A registration reads the application anew.
+  const late = await newInstance(app, "late");
+  expect((await countInstances(app.key))[0]).toBe(1);
+  const ice = (token: string) => request("GET", "/v1/ice-servers", { headers: bearer(token) });
+  expect((await ice(alice.token)).body.errorCode).toBe(40105);
+  expect((await ice(late.token)).status).toBe(200);
 });
 
 test("users who came after it are left alone", async () => {
