@@ -9,8 +9,9 @@ import {
   parseAddress,
   type Synced,
 } from "../../protocol";
-import { Call, type CallContext } from "./call";
+import { Call } from "./call";
 import { CallChannel } from "./call-channel";
+import type { CallContext, CallStart } from "./call-context";
 import type { Connection } from "./connection";
 import { Emitter } from "./emitter";
 import { makeError } from "./errors";
@@ -175,7 +176,7 @@ export class CallClient extends Emitter<CallClientEvents> {
     return channel;
   }
 
-  #add(channel: CallChannel, start: ConstructorParameters<typeof Call>[2]): Call {
+  #add(channel: CallChannel, start: CallStart): Call {
     const context: CallContext = {
       ...this.#context,
       ended: (call, record) => {

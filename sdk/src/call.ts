@@ -3,7 +3,6 @@ import type {
   CallHeaders,
   CallResult,
   CallState,
-  CallTimes,
   Candidate,
   EndCause,
   IceServer,
@@ -11,55 +10,16 @@ import type {
   SessionDescription,
 } from "../../protocol";
 import type { CallChannel } from "./call-channel";
+import type { CallContext, CallStart } from "./call-context";
 import { CallMedia } from "./call-media";
-import {
-  type AnswerOptions,
-  type CallDetails,
-  type CallDirection,
-  type CallEvents,
-  stateOrder,
-} from "./call-types";
-import type { Devices } from "./devices";
+import { CallProgress } from "./call-progress";
+import type { AnswerOptions, CallDetails, CallDirection, CallEvents } from "./call-types";
 import { Emitter } from "./emitter";
 import { CarillonError, makeError, toError } from "./errors";
-import type { IceServers } from "./ice-servers";
 import { LocalMedia } from "./local-media";
-import type { Log } from "./log";
 import { MediaWatch } from "./media-watch";
 import { type CallQuality, type QualityReason, type Sample, warnings } from "./quality";
-import type { Runtime, WebRtc } from "./runtime";
-import { type CallRecord, QualityAverage } from "./statistics";
-
-/** @internal What a call needs of the client. */
-export interface CallContext {
-  runtime: Runtime;
-  log: Log;
-  webrtc: WebRtc | undefined;
-  devices: Devices;
-  ice: IceServers;
-  forceRelay: boolean;
-  prewarmMicrophone: boolean;
-  displayName?: string;
-  serverNow(): number;
-  online(): boolean;
-  /** The app is in front, or may take calls in the background. */
-  inFront(): boolean;
-  hidden(): boolean;
-  /** Plays what comes in. */
-  play(call: Call): void;
-  setPlayout(call: Call, on: boolean): void;
-  ended(call: Call, record: Omit<CallRecord, "userAgent" | "sdk">): void;
-}
-
-/** @internal */
-export interface CallStart {
-  direction: CallDirection;
-  remoteUserId: string;
-  remoteDisplayName?: string;
-  headers: CallHeaders;
-  video: boolean;
-  times: CallTimes;
-}
+import { QualityAverage } from "./statistics";
 
 /**
  * One call, of this side or the other. Made by `callClient.callUser()` or given to `incomingCall`.
@@ -83,13 +43,9 @@ export class Call extends Emitter<CallEvents> {
   readonly #channel: CallChannel;
   readonly #videoOffered: boolean;
   readonly #receivedIn: "active" | "background" | undefined;
+  readonly #progress: CallProgress;
   readonly #averages = new QualityAverage();
   readonly #warned = new Set<QualityReason>();
-  readonly #localTimes: CallRecord["times"];
-  #times: CallTimes;
-  #state: CallState = "initiating";
-  #endCause: EndCause = "none";
-  #error: CarillonError | undefined;
   #remoteMedia: MediaState;
   /** What the other side believes of this one's media. */
   #toldMedia: MediaState;
@@ -102,8 +58,6 @@ export class Call extends Emitter<CallEvents> {
   #withheldTracks: MediaStreamTrack[] = [];
   /** Candidates that came before there was a connection to give them to. */
   #early: Candidate[] = [];
-  #answeredHere: number | undefined;
-  #firstMedia: number | undefined;
 
   /** @internal */
   constructor(context: CallContext, channel: CallChannel, start: CallStart) {
@@ -116,8 +70,7 @@ export class Call extends Emitter<CallEvents> {
     this.remoteDisplayName = start.remoteDisplayName;
     this.headers = start.headers;
     this.#videoOffered = start.video;
-    this.#times = start.times;
-    this.#localTimes = { started: context.runtime.now(), ended: 0 };
+    this.#progress = new CallProgress(context.runtime, context.serverNow, start.times);
     if (start.direction === "incoming") this.#receivedIn = context.hidden() ? "background" : "active";
     this.#remoteMedia = { muted: false, held: false, video: start.video ? "on" : "off" };
     this.#toldMedia = this.#remoteMedia;
@@ -130,7 +83,7 @@ export class Call extends Emitter<CallEvents> {
   }
 
   get state(): CallState {
-    return this.#state;
+    return this.#progress.state;
   }
 
   /** What goes out: empty until the microphone is open. */
@@ -157,8 +110,7 @@ export class Call extends Emitter<CallEvents> {
   }
 
   get details(): CallDetails {
-    const { started, progressing, ringing, answered, established, ended } = this.#times;
-    const end = ended ?? this.#context.serverNow();
+    const { times, endCause, error, duration } = this.#progress;
     return {
       callId: this.callId,
       direction: this.direction,
@@ -166,15 +118,15 @@ export class Call extends Emitter<CallEvents> {
       headers: this.headers,
       videoOffered: this.#videoOffered,
       applicationStateWhenReceived: this.#receivedIn,
-      startedTime: started,
-      progressingTime: progressing,
-      ringingTime: ringing,
-      answeredTime: answered,
-      establishedTime: established,
-      endedTime: ended,
-      endCause: this.#endCause,
-      error: this.#error,
-      duration: established ? Math.max(0, Math.round((end - established) / 1_000)) : 0,
+      startedTime: times.started,
+      progressingTime: times.progressing,
+      ringingTime: times.ringing,
+      answeredTime: times.answered,
+      establishedTime: times.established,
+      endedTime: times.ended,
+      endCause,
+      error,
+      duration,
     };
   }
 
@@ -192,7 +144,7 @@ export class Call extends Emitter<CallEvents> {
   answer(options: AnswerOptions = {}): void {
     if (this.direction === "outgoing")
       throw makeError("invalidUse", "Only an incoming call can be answered.");
-    if (this.#answering || this.#state === "ended") return;
+    if (this.#answering || this.#progress.over) return;
     this.#answering = options;
     if (this.#context.inFront()) {
       this.#take();
@@ -203,10 +155,10 @@ export class Call extends Emitter<CallEvents> {
 
   /** Cancels, declines or ends the call, whichever it is by now. */
   hangup(): void {
-    if (this.#state === "ended") return;
+    if (this.#progress.over) return;
     const early = this.direction === "outgoing" ? "canceled" : "denied";
     if (!this.#channel.discard()) void this.#channel.send({ op: "hangup" });
-    this.#finish(this.#reached("answered") || this.#taken ? "hungUp" : early);
+    this.#finish(this.#progress.reached("answered") || this.#taken ? "hungUp" : early);
   }
 
   /** The other side hears silence. */
@@ -266,7 +218,8 @@ export class Call extends Emitter<CallEvents> {
   sendDTMF(keys: string): void {
     if (!/^[0-9#*A-D]+$/i.test(keys)) throw makeError("invalidUse", "DTMF keys are 0-9 # * A-D.");
     const dtmf = this.#media?.sender("audio")?.dtmf;
-    if (!dtmf || !this.#reached("answered")) throw makeError("invalidUse", "Tones need an answered call.");
+    if (!dtmf || !this.#progress.reached("answered"))
+      throw makeError("invalidUse", "Tones need an answered call.");
     dtmf.insertDTMF(dtmf.toneBuffer + keys.toUpperCase());
   }
 
@@ -280,7 +233,7 @@ export class Call extends Emitter<CallEvents> {
     // After #offer, so that a fresh ICE server list makes the offer start first.
     this.#openLocal(this.#videoOffered);
     const offer = await offering;
-    if (!offer || this.#state === "ended") return;
+    if (!offer || this.#progress.over) return;
     const started = this.#channel.send({
       op: "start",
       to,
@@ -299,7 +252,7 @@ export class Call extends Emitter<CallEvents> {
 
   /** @internal The callee's side, after the app has seen the call and not dismissed it. */
   ring(offer: SessionDescription): void {
-    if (this.#state === "ended") return;
+    if (this.#progress.over) return;
     void this.#channel.send({ op: "ringing" });
     this.#advance("ringing", this.#context.serverNow());
     this.#preparing = this.#prepare(offer).catch((error: unknown) => this.fail(error));
@@ -307,7 +260,7 @@ export class Call extends Emitter<CallEvents> {
 
   /** @internal */
   receive(event: CallEvent): void {
-    if (this.#state === "ended") return;
+    if (this.#progress.over) return;
     switch (event.event) {
       case "incoming":
         return;
@@ -335,7 +288,7 @@ export class Call extends Emitter<CallEvents> {
         this.#advance("established", event.time);
         return;
       case "ended":
-        this.#times = { ...this.#times, ...event.times };
+        this.#progress.times = { ...this.#progress.times, ...event.times };
         this.#finish(event.cause, event.error && new CarillonError(event.error));
         return;
     }
@@ -353,7 +306,7 @@ export class Call extends Emitter<CallEvents> {
 
   /** @internal This side cannot go on. */
   fail(thrown: unknown): void {
-    if (this.#state === "ended") return;
+    if (this.#progress.over) return;
     const error = toError(thrown, "mediaFailed");
     if (!this.#channel.discard()) void this.#channel.send({ op: "hangup", error: error.body });
     this.#finish("failure", error);
@@ -375,7 +328,7 @@ export class Call extends Emitter<CallEvents> {
 
   /** What the start brought about comes with its answer. */
   #begun({ time, devices, ended }: Partial<CallResult>): void {
-    if (time) this.#times.started = time;
+    if (time) this.#progress.times.started = time;
     if (ended) this.receive({ event: "ended", ...ended });
     else if (time && devices) this.#advance("progressing", time);
   }
@@ -386,21 +339,21 @@ export class Call extends Emitter<CallEvents> {
     const media = this.#makeMedia(ice.fresh ?? (await ice.get()));
     await media?.prepareAnswer(offer);
     // Nothing comes in yet; only that the answer need not wait for an element to be made.
-    if (this.#state !== "ended") this.#context.play(this);
+    if (!this.#progress.over) this.#context.play(this);
   }
 
   /** Only where the person has allowed it for good: no prompt while it rings. */
   async #prewarm(): Promise<void> {
     const name = "microphone" as PermissionName;
     const permission = await globalThis.navigator?.permissions?.query({ name }).catch(() => undefined);
-    if (permission?.state === "granted" && this.#state !== "ended") {
+    if (permission?.state === "granted" && !this.#progress.over) {
       await this.local.open(false).catch(() => {});
     }
   }
 
   #makeMedia(iceServers: IceServer[]): CallMedia | undefined {
     const { webrtc, runtime, forceRelay } = this.#context;
-    if (this.#state === "ended") return undefined;
+    if (this.#progress.over) return undefined;
     if (!webrtc) throw makeError("webrtcUnavailable");
     const polite = this.direction === "incoming";
     const media = new CallMedia({
@@ -436,9 +389,9 @@ export class Call extends Emitter<CallEvents> {
   /** The answer leaves in this very turn when it is prepared, which it is unless the app answers at once. */
   #take(): void {
     this.#unlisten?.();
-    if (this.#state === "ended" || this.#taken) return;
+    if (this.#progress.over || this.#taken) return;
     this.#taken = true;
-    this.#answeredHere = this.#context.runtime.now();
+    this.#progress.answeredHere = this.#context.runtime.now();
     const answer = this.#media?.takeAnswer();
     if (answer) void this.#sendAnswer(answer);
     const video = this.#answering?.video ?? this.#videoOffered;
@@ -451,7 +404,7 @@ export class Call extends Emitter<CallEvents> {
     // ring() comes right after the event in which the app may have answered.
     await Promise.resolve();
     await this.#preparing;
-    const answer = this.#state === "ended" ? undefined : this.#media?.takeAnswer();
+    const answer = this.#progress.over ? undefined : this.#media?.takeAnswer();
     if (answer) void this.#sendAnswer(answer);
   }
 
@@ -471,7 +424,7 @@ export class Call extends Emitter<CallEvents> {
   }
 
   #answered(description: SessionDescription, candidates: Candidate[], time: number): void {
-    this.#answeredHere = this.#context.runtime.now();
+    this.#progress.answeredHere = this.#context.runtime.now();
     this.#media?.accept(description, candidates);
     this.#goLive();
     this.#advance("answered", time);
@@ -490,7 +443,7 @@ export class Call extends Emitter<CallEvents> {
 
   #remoteTrack(track: MediaStreamTrack): void {
     const stream = this.incomingStream;
-    if (!stream || this.#state === "ended") return;
+    if (!stream || this.#progress.over) return;
     if (this.direction === "incoming" && !this.#taken) {
       this.#withheldTracks.push(track);
       return;
@@ -503,13 +456,14 @@ export class Call extends Emitter<CallEvents> {
 
   #tellMedia(): void {
     const media = { ...this.local.state };
-    if (!this.#reached("answered") || this.#state === "ended" || sameMedia(media, this.#toldMedia)) return;
+    if (!this.#progress.reached("answered") || this.#progress.over || sameMedia(media, this.#toldMedia))
+      return;
     this.#toldMedia = media;
     void this.#channel.send({ op: "media", media });
   }
 
   #flowing(flowing: boolean): void {
-    if (flowing) this.#firstMedia ??= this.#context.runtime.now();
+    if (flowing) this.#progress.firstMedia ??= this.#context.runtime.now();
     void this.#channel.send({ op: "flowing", flowing });
     this.#warn("mediaLost", !flowing);
   }
@@ -528,47 +482,36 @@ export class Call extends Emitter<CallEvents> {
     this.emit("qualityWarning", { reason, active, quality: this.getQuality() ?? {} });
   }
 
-  #reached(state: CallState): boolean {
-    return stateOrder.indexOf(this.#state) >= stateOrder.indexOf(state);
-  }
-
   #mustLive(): void {
-    if (!this.#reached("answered") || this.#state === "ended") {
+    if (!this.#progress.reached("answered") || this.#progress.over) {
       throw makeError("invalidUse", "The call is not answered, or is over.");
     }
   }
 
   #advance(state: "progressing" | "ringing" | "answered" | "established", time: number): void {
-    if (this.#reached(state)) return;
-    this.#state = state;
-    this.#times[state] ??= time;
+    if (!this.#progress.advance(state, time)) return;
     this.#context.log("info", "call", `${this.callId} is ${state}.`);
-    if (state !== "progressing") this.#localTimes[state] = this.#context.runtime.now();
     this.emit(state, this);
   }
 
   #finish(cause: EndCause, error?: CarillonError): void {
-    if (this.#state === "ended") return;
-    this.#state = "ended";
-    this.#endCause = cause;
-    this.#error = error;
-    this.#times.ended ??= this.#context.serverNow();
-    this.#localTimes.ended = this.#context.runtime.now();
+    if (!this.#progress.end(cause, error)) return;
     this.#context.log("info", "call", `${this.callId} ended: ${cause}${error ? `, ${error.message}` : ""}`);
     this.#unlisten?.();
     this.#watch?.stop();
     this.local.close();
     this.#media?.close();
     this.emit("ended", this);
+    const { here, answeredHere, firstMedia } = this.#progress;
     this.#context.ended(this, {
       callId: this.callId,
       origin: this.#channel.origin,
       direction: this.direction,
       endCause: cause,
       errorCode: error?.code,
-      times: this.#localTimes,
-      answeredHere: this.#answeredHere,
-      firstMedia: this.#firstMedia,
+      times: here,
+      answeredHere,
+      firstMedia,
       qualities: this.#averages,
     });
   }

@@ -7,8 +7,8 @@ import {
   type Welcome,
 } from "../../protocol";
 import { AudioController } from "./audio";
-import type { CallContext } from "./call";
 import { CallClient } from "./call-client";
+import type { CallContext } from "./call-context";
 import { Connection } from "./connection";
 import { Devices } from "./devices";
 import { Emitter } from "./emitter";

@@ -218,9 +218,9 @@ export class FakeServer {
       over: false,
     };
     this.sessions.set(callId, session);
-    this.#answer(connection, id, { time: session.times.started });
+    this.#log(session, session.caller, { event: "progressing", devices: targets.length, time: this.now() });
+    this.#answer(connection, id, { time: session.times.started, devices: targets.length });
     for (const callee of session.callees.values()) this.#ring(session, callee);
-    this.#tell(session, session.caller, { event: "progressing", devices: targets.length, time: this.now() });
   }
 
   #apply(session: Session, party: Party, op: CallOperation): ErrorBody | undefined {
@@ -307,10 +307,16 @@ export class FakeServer {
     return session?.caller.key === key ? session.caller : session?.callees.get(key);
   }
 
-  #tell(session: Session, party: Party, event: CallEvent): void {
+  /** Only for a resume: the answer to an operation carries it. */
+  #log(session: Session, party: Party, event: CallEvent): CallFrame {
     party.seq += 1;
     const frame: CallFrame = { type: "call", callId: session.callId, seq: party.seq, event };
     party.log.push(frame);
+    return frame;
+  }
+
+  #tell(session: Session, party: Party, event: CallEvent): void {
+    const frame = this.#log(session, party, event);
     const wire = this.connections.get(party.key)?.wire;
     if (wire) this.#send(wire, frame);
   }

@@ -1,0 +1,39 @@
+import type { CallHeaders, CallTimes } from "../../protocol";
+import type { Call } from "./call";
+import type { CallDirection } from "./call-types";
+import type { Devices } from "./devices";
+import type { IceServers } from "./ice-servers";
+import type { Log } from "./log";
+import type { Runtime, WebRtc } from "./runtime";
+import type { CallRecord } from "./statistics";
+
+/** What a call needs of the client. */
+export interface CallContext {
+  runtime: Runtime;
+  log: Log;
+  webrtc: WebRtc | undefined;
+  devices: Devices;
+  ice: IceServers;
+  forceRelay: boolean;
+  prewarmMicrophone: boolean;
+  displayName?: string;
+  serverNow(): number;
+  online(): boolean;
+  /** The app is in front, or may take calls in the background. */
+  inFront(): boolean;
+  hidden(): boolean;
+  /** Plays what comes in. */
+  play(call: Call): void;
+  setPlayout(call: Call, on: boolean): void;
+  ended(call: Call, record: Omit<CallRecord, "userAgent" | "sdk">): void;
+}
+
+/** What is known of a call from its first moment. */
+export interface CallStart {
+  direction: CallDirection;
+  remoteUserId: string;
+  remoteDisplayName?: string;
+  headers: CallHeaders;
+  video: boolean;
+  times: CallTimes;
+}
