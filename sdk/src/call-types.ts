@@ -1,4 +1,5 @@
 import type { CallHeaders, CallState, EndCause, MediaState } from "../../protocol";
+import type { Call } from "./call";
 import type { CarillonError } from "./errors";
 import type { CallQuality, QualityReason } from "./quality";
 
@@ -35,17 +36,17 @@ export interface QualityWarning {
 
 export interface CallEvents {
   /** The server found at least one device of the callee: play the progress tone. */
-  progressing: Call_;
+  progressing: Call;
   /** A device of the callee rings. On the callee's side: it is this one. */
-  ringing: Call_;
+  ringing: Call;
   /** Somebody took the call. */
-  answered: Call_;
+  answered: Call;
   /** Media runs both ways. */
-  established: Call_;
+  established: Call;
   /** It is over: see `call.details.endCause` and `error`. */
-  ended: Call_;
+  ended: Call;
   /** Video of the other side can be shown: `videoController.remoteView(call)`. */
-  videoTrackAdded: Call_;
+  videoTrackAdded: Call;
   remoteTrack: { track: MediaStreamTrack; stream: MediaStream };
   /** The other side muted, held, or changed its video. */
   remoteMedia: MediaState;
@@ -53,8 +54,6 @@ export interface CallEvents {
   /** Once a second while media runs. */
   quality: CallQuality;
 }
-
-type Call_ = import("./call").Call;
 
 export interface AnswerOptions {
   /** Send video too; by default when the caller offered video. */

@@ -76,8 +76,7 @@ export class Call extends Emitter<CallEvents> {
     this.#toldMedia = this.#remoteMedia;
     const { webrtc } = context;
     this.incomingStream = webrtc && new webrtc.MediaStream();
-    // Without WebRTC the call fails before it opens anything.
-    const outgoing = webrtc ? new webrtc.MediaStream() : (undefined as unknown as MediaStream);
+    const outgoing = webrtc && new webrtc.MediaStream();
     this.local = new LocalMedia(outgoing, context.devices, () => this.#tellMedia());
     this.local.state.video = this.#remoteMedia.video;
   }
@@ -362,7 +361,7 @@ export class Call extends Emitter<CallEvents> {
       iceServers,
       forceRelay,
       polite,
-      outgoing: this.local.stream,
+      outgoing: this.local.stream ?? new webrtc.MediaStream(),
       hooks: {
         candidates: (candidates) => void this.#channel.send({ op: "candidates", candidates }),
         description: (description) =>

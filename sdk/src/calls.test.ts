@@ -20,6 +20,7 @@ beforeEach(async () => {
 });
 afterEach(() => {
   vi.useRealTimers();
+  vi.unstubAllGlobals();
 });
 
 function incoming(client: CarillonClient, seen: (call: Call) => void = () => {}): { call: Call | undefined } {
@@ -96,6 +97,24 @@ test("nothing of the callee leaves before the answer: no description, no candida
   expect(answer?.op).toMatchObject({ op: "answer", description: { type: "answer" } });
   expect(answer?.op.op === "answer" && answer.op.candidates.length).toBe(3);
   expect(bob.media.last.remoteCandidates).toHaveLength(3);
+});
+
+test("a microphone that is opened while it rings sends nothing, and is closed when the call is declined", async () => {
+  vi.stubGlobal("navigator", { permissions: { query: async () => ({ state: "granted" }) } });
+  await callee.terminate();
+  const box = incoming(await bob.started({ prewarmMicrophone: true }));
+  caller.callClient.callUser("bob");
+  await world.pass(100);
+  expect(bob.media.opened).toHaveLength(1);
+  expect(bob.media.last.transceivers.map(({ sender }) => sender.track)).toEqual([null]);
+  box.call?.hangup();
+  expect(bob.media.opened[0]?.readyState).toBe("ended");
+});
+
+test("without WebRTC a call fails and says so", async () => {
+  const out = (await alice.started({ webrtc: undefined })).callClient.callUser("bob");
+  await world.pass(10);
+  expect(out.details).toMatchObject({ endCause: "failure", error: { errorName: "webrtcUnavailable" } });
 });
 
 test("the offer does not wait for the microphone and holds no candidates, which come in batches", async () => {

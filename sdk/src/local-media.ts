@@ -19,7 +19,8 @@ export class LocalMedia {
   #cameraBefore = false;
 
   constructor(
-    readonly stream: MediaStream,
+    /** Undefined without WebRTC, where the call fails before it opens anything. */
+    readonly stream: MediaStream | undefined,
     private readonly devices: Devices,
     /** The state changed: the other side's display is told. */
     private readonly changed: () => void,
@@ -111,10 +112,10 @@ export class LocalMedia {
     const old = this.#tracks[kind];
     this.#tracks[kind] = track;
     if (old) {
-      this.stream.removeTrack(old);
+      this.stream?.removeTrack(old);
       old.stop();
     }
-    this.stream.addTrack(track);
+    this.stream?.addTrack(track);
     this.#apply();
     if (this.#sending) this.#media?.setTrack(kind, track);
   }
@@ -124,7 +125,7 @@ export class LocalMedia {
     if (!track) return;
     delete this.#tracks[kind];
     track.stop();
-    this.stream.removeTrack(track);
+    this.stream?.removeTrack(track);
     if (!this.#closed) this.#media?.setTrack(kind, null);
   }
 
