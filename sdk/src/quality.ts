@@ -81,7 +81,7 @@ export function readSample(report: Iterable<[string, unknown]>, at: number, prev
     localCandidate: stats.get(pair?.localCandidateId ?? "")?.candidateType,
     remoteCandidate: stats.get(pair?.remoteCandidateId ?? "")?.candidateType,
   };
-  if (audio)
+  if (expected > 0)
     quality.mos = estimateMos(quality.roundTripMs ?? 0, quality.jitterMs ?? 0, quality.lossRatio ?? 0);
   return { ...counters, quality };
 }
