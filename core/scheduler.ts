@@ -18,6 +18,11 @@ export class Alarm {
     await this.storage.setAlarm(time);
   }
 
+  /** Known to be set, to whatever time. */
+  get isSet(): boolean {
+    return typeof this.#set === "number";
+  }
+
   /** To be called first in `alarm()`: the alarm that has rung is not set any more. */
   rang(): void {
     this.#set = null;

@@ -2,15 +2,7 @@
  * The data of one call: everything that its session has to remember, as one plain value that goes
  * into storage as it is.
  */
-import type {
-  CallEvent,
-  CallHeaders,
-  CallState,
-  CallTimes,
-  EndCause,
-  ErrorBody,
-  SessionDescription,
-} from "../../protocol";
+import type { CallEvent, CallState, CallTimes, EndCause, ErrorBody } from "../../protocol";
 
 export type Side = "caller" | "callee";
 
@@ -66,10 +58,7 @@ export interface CallData {
   caller: CallUser & { connection: string };
   /** `connection`: the one that answered. */
   callee: CallUser & { connection?: string };
-  displayName?: string;
   video: boolean;
-  headers: CallHeaders;
-  offer: SessionDescription;
   state: CallState;
   cause: EndCause;
   error?: ErrorBody;

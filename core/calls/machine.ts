@@ -73,10 +73,7 @@ export function newCall(input: NewCall, now: number): Step {
     reference: input.reference,
     caller: input.caller,
     callee: { ...input.callee },
-    displayName: start.displayName,
     video: start.video,
-    headers: start.headers,
-    offer: start.offer,
     state: "initiating",
     cause: "none",
     times: { started: now },
@@ -92,8 +89,8 @@ export function newCall(input: NewCall, now: number): Step {
     event: "incoming",
     from: { userId: addressSeenBy(call.callee, call.caller), displayName: start.displayName },
     video: call.video,
-    headers: call.headers,
-    offer: call.offer,
+    headers: start.headers,
+    offer: start.offer,
     times: { started: now },
     ringsUntil: now + ringFor,
   });
@@ -139,7 +136,7 @@ function react(run: Run, input: CallInput): Result<null> {
   if (!takesPart(run.call, side, input.connection)) return done;
   if (input.type === "present") markPresent(run, side, input.connection, input.ack);
   else if (isParty(run.call, side)) {
-    if (input.type === "gone") hangUp(run, side, input.connection);
+    if (input.type === "gone") hangUp(run, side);
     else if (run.call.state !== "ended")
       run.call.deadlines[`${side}Away`] ??= run.now + limits.awaySeconds * 1_000;
   }
@@ -203,13 +200,14 @@ function operate(run: Run, side: Side, input: Extract<CallInput, { type: "operat
   if (call.state === "ended") {
     return op.op === "hangup" ? done : fail("conflict", { detail: "the call has ended" });
   }
-  const result = carryOut(run, side, connection, op);
+  const result = carryOut(run, side, input);
   if (result.ok) call.applied[connection] = n;
   return result;
 }
 
-function carryOut(run: Run, side: Side, connection: string, op: CallOperation): Result<null> {
+function carryOut(run: Run, side: Side, input: Extract<CallInput, { type: "operation" }>): Result<null> {
   const { call } = run;
+  const { connection, ack, op } = input;
   const answered = call.callee.connection !== undefined;
   switch (op.op) {
     case "start":
@@ -221,9 +219,9 @@ function carryOut(run: Run, side: Side, connection: string, op: CallOperation): 
     case "answer":
       return side === "caller" || answered
         ? fail("conflict", { detail: "only the callee answers, once" })
-        : answer(run, connection, op);
+        : answer(run, connection, ack, op);
     case "hangup":
-      hangUp(run, side, connection, op.error);
+      hangUp(run, side, op.error);
       return done;
     case "flowing":
       return answered ? flow(run, side, op.flowing) : fail("conflict", { detail: "not answered yet" });
@@ -250,7 +248,9 @@ function carryOut(run: Run, side: Side, connection: string, op: CallOperation): 
   }
 }
 
-function answer(run: Run, connection: string, op: Extract<CallOperation, { op: "answer" }>): Result<null> {
+type Answer = Extract<CallOperation, { op: "answer" }>;
+
+function answer(run: Run, connection: string, ack: number, op: Answer): Result<null> {
   const { call, now } = run;
   ring(run);
   call.state = "answered";
@@ -264,6 +264,7 @@ function answer(run: Run, connection: string, op: Extract<CallOperation, { op: "
     tell(call, "callee", event, { except: connection });
   }
   call.callee.connection = connection;
+  markPresent(run, "callee", connection, ack);
   delete call.deadlines.ring;
   call.deadlines.connect = now + limits.connectSeconds * 1_000;
   call.deadlines.longest = now + limits.callSecondsMax * 1_000;
@@ -294,7 +295,7 @@ function flow(run: Run, side: Side, flowing: boolean): Result<null> {
   return done;
 }
 
-function hangUp(run: Run, side: Side, _connection: string, error?: ErrorBody): void {
+function hangUp(run: Run, side: Side, error?: ErrorBody): void {
   const answered = run.call.callee.connection !== undefined;
   if (error) {
     // A device that cannot take the call must not end it for the callee's other devices.

@@ -114,11 +114,21 @@ export class CallSession extends DurableObject<Env> {
       this.#log("call.ended", { cause: call.cause, error: call.error?.errorCode });
     }
     const told = asker === undefined ? {} : this.#tellInResult(asker);
-    this.#tell("caller");
-    this.#tell("callee");
-    for (const effect of effects) this.#perform(effect);
-    if (!effects.some((effect) => effect.type === "forget")) await this.#alarm.by(nextDeadline(call));
+    const tidied = this.#tidyUp(effects, Promise.all([this.#tell("caller"), this.#tell("callee")]));
+    if (this.#alarm.isSet) this.ctx.waitUntil(tidied);
+    else await tidied;
     return ok({ time: this.clock(), ...told });
+  }
+
+  /**
+   * What can wait until both sides have heard. The alarm can when one is set: should this object
+   * die before, that one rings and finds what is due.
+   */
+  async #tidyUp(effects: CallEffect[], told: Promise<unknown>): Promise<void> {
+    if (this.#alarm.isSet) await told;
+    const forgetting = effects.some((effect) => effect.type === "forget");
+    if (this.#call && !forgetting) await this.#alarm.by(nextDeadline(this.#call));
+    for (const effect of effects) this.#perform(effect);
   }
 
   /**
@@ -184,13 +194,15 @@ export class CallSession extends DurableObject<Env> {
   }
 
   /** Hands a side's hub what is new for it, one delivery at a time, so that order is kept. */
-  #tell(side: Side): void {
-    if (this.#sending[side] || this.#required().logs[side].last <= this.#sent[side]) return;
+  #tell(side: Side): Promise<void> | null {
+    if (this.#sending[side] || this.#required().logs[side].last <= this.#sent[side])
+      return this.#sending[side];
     const sending = this.#send(side).finally(() => {
       this.#sending[side] = null;
     });
     this.#sending[side] = sending;
     this.ctx.waitUntil(sending);
+    return sending;
   }
 
   async #send(side: Side): Promise<void> {

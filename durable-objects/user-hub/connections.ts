@@ -1,6 +1,6 @@
 /** The sockets of one user. Their facts are in the attachments, which survive hibernation. */
 import { limits, type ServerFrame } from "../../protocol";
-import type { Party, UserAddress } from "./rpc";
+import type { Party } from "./rpc";
 
 /** What is known of a socket; at most 16 KiB as an attachment. */
 export interface Connection {
@@ -73,8 +73,4 @@ export function send(socket: WebSocket, frame: ServerFrame): void {
   } catch {
     // It closed meanwhile; what matters is sent again on resume.
   }
-}
-
-export function isUser(address: UserAddress, connection: Connection): boolean {
-  return address.userId === connection.userId && address.applicationKey === connection.applicationKey;
 }

@@ -34,6 +34,8 @@ interface Surroundings {
   ringing: Ringing;
   now: () => number;
   iceServers: (reference: string) => Promise<Result<IceServersResult>>;
+  /** The user's first connection has said hello. */
+  cameOnline: () => void;
 }
 
 /** What clients say on their sockets, and what they get to hear. */
@@ -149,6 +151,7 @@ export class FrameHandler {
       sdk: hello.sdk,
       calls: calls.length,
     });
+    if (this.hub.connections.all().length === 1) this.hub.cameOnline();
     await this.#inOrder(socket, () => this.#resume(socket, hello.calls, isAvailable(now)));
   }
 

@@ -48,6 +48,8 @@ export class UserHub extends DurableObject<Env> {
     ringing: this.#ringing,
     now: () => this.clock(),
     iceServers: (reference) => this.iceServers(reference),
+    // For the case that the server goes down without a word.
+    cameOnline: () => this.#kv.put("lastSeen", this.clock()),
   });
   #iceServersOnTheirWay: Promise<Result<IceServersResult>> | null = null;
 
@@ -186,10 +188,7 @@ export class UserHub extends DurableObject<Env> {
   }
 
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
-    const before = this.#connections.all().length;
     await this.#frames.handle(socket, message);
-    // Only a hello makes it more; written for the case that the server goes down without a word.
-    if (before === 0 && this.#connections.all().length > 0) this.#kv.put("lastSeen", this.clock());
   }
 
   override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {

@@ -1,0 +1,2 @@
+import type { Demo } from "./programs";
+export async function benchMedia(_demo: Demo): Promise<void> {}
