@@ -84,14 +84,16 @@ export async function startServer(
   };
 }
 
-/** A fresh link for a user: each one signs in once. */
-export async function signInLink(server: Server, user: string): Promise<string> {
-  const { url, applicationKey: key, adminToken } = server;
-  const answer = await fetch(`${url}/v1/admin/applications/${key}/users/${encodeURIComponent(user)}/token`, {
+/** A registration token for a user: it works once. */
+export async function mintToken(
+  { url, applicationKey, adminToken }: Pick<Server, "url" | "applicationKey" | "adminToken">,
+  user: string,
+): Promise<string> {
+  const path = `/v1/admin/applications/${applicationKey}/users/${encodeURIComponent(user)}/token`;
+  const answer = await fetch(url + path, {
     method: "POST",
     headers: { authorization: `Bearer ${adminToken}`, "content-type": "application/json" },
     body: JSON.stringify({ ttlSeconds: 3_600 }),
   });
-  const { token } = (await answer.json()) as { token: string };
-  return `${url}/#${new URLSearchParams({ key, user, token })}`;
+  return ((await answer.json()) as { token: string }).token;
 }

@@ -1,0 +1,66 @@
+/** What a call outlives: a dead network, and a dead server. */
+import { expect, inject, onTestFinished, test } from "vitest";
+import { removeState, startServer } from "../support/server";
+import { bothHear, established, hangUp, hears, hearsSilence, listen, packets } from "./support/calls";
+import { openGate } from "./support/gate";
+import { Phone, soon, useBrowser } from "./support/phone";
+
+useBrowser();
+
+test("a browser is offline for 10 seconds", async () => {
+  const server = inject("server");
+  const gate = await openGate(server.port);
+  onTestFinished(() => gate.close());
+  const [alice, bob] = await Promise.all([Phone.open("alice", { url: gate.url }), Phone.open("bob")]);
+  const { outgoing, incoming } = await established({}, { alice, bob });
+  await bothHear({ alice, bob });
+
+  gate.shut();
+  await alice.page.context().setOffline(true);
+  // Said on either side while they cannot reach each other. Media goes from browser to browser.
+  await outgoing.do((call) => call.mute());
+  await incoming.do((call) => call.mute());
+  const during = await packets(alice, 500);
+  expect(during.iceState).toBe("connected");
+  expect(await outgoing.do((call) => call.remoteMedia.muted)).toBe(false);
+  expect(await incoming.do((call) => call.remoteMedia.muted)).toBe(false);
+  expect(await outgoing.state()).toBe("established");
+
+  gate.open();
+  await alice.page.context().setOffline(false);
+  await expect.poll(() => outgoing.do((call) => call.remoteMedia.muted), soon).toBe(true);
+  await expect.poll(() => incoming.do((call) => call.remoteMedia.muted), soon).toBe(true);
+  await hearsSilence(bob);
+  await outgoing.do((call) => call.unmute());
+  await hears(bob);
+  await hangUp(outgoing, incoming);
+});
+
+test("the server is killed and started again: nobody hears of it", async () => {
+  const first = await startServer();
+  let server = first;
+  onTestFinished(async () => {
+    await server.kill();
+    removeState(server.state);
+  });
+  const [alice, bob] = await Promise.all([
+    Phone.open("alice", { server: first }),
+    Phone.open("bob", { server: first }),
+  ]);
+  const { outgoing, incoming } = await established({}, { alice, bob });
+  await bothHear({ alice, bob });
+  const listening = await Promise.all([listen(alice), listen(bob)]);
+
+  await first.kill();
+  await bothHear({ alice, bob });
+  server = await startServer({ state: first.state, port: first.port });
+  await Promise.all([alice.untilOnline(true), bob.untilOnline(true)]);
+  await bothHear({ alice, bob });
+  for (const ears of listening) expect(await ears.stop()).toBeLessThan(2_000);
+
+  await outgoing.do((call) => call.mute());
+  await expect.poll(() => incoming.do((call) => call.remoteMedia.muted), soon).toBe(true);
+  expect(await outgoing.state()).toBe("established");
+  expect(await incoming.state()).toBe("established");
+  await hangUp(incoming, outgoing);
+});
