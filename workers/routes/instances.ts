@@ -45,9 +45,11 @@ export const instances = new Hono<EdgeEnv>()
     if (!proven.ok) return refuse(context, proven.error);
 
     const user = { applicationKey: application.key, userId: who.value.userId };
-    await noteUser(env.DB, user, Date.now());
     const request = { user, deviceId: who.value.deviceId, ...proven.value, reference };
-    const registered = await userHub(env, user).register(request);
+    const [registered] = await Promise.all([
+      userHub(env, user).register(request),
+      noteUser(env.DB, user, Date.now()),
+    ]);
     if (!registered.ok) return refuse(context, registered.error);
     const { instanceId } = registered.value;
     const issued = await issueInstanceToken(
