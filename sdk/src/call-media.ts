@@ -33,6 +33,7 @@ export class CallMedia {
   /** This side's candidates that have not gone out. */
   #gathered: Candidate[] = [];
   #released = false;
+  #connecting = false;
   /** The other side's candidates, kept while this side must not be seen by its network. */
   #remote: Candidate[] = [];
   #batch: Timer | undefined;
@@ -80,11 +81,19 @@ export class CallMedia {
     return { description, candidates: this.#gathered.splice(0, limits.candidatesPerFrame) };
   }
 
-  /** The answer is on its way: let the other side's network see this one. */
+  /** The answer is on its way. */
   answerSent(): void {
     this.release();
-    for (const candidate of this.#remote.splice(0)) void this.#add(candidate);
     this.#negotiating = true;
+  }
+
+  /**
+   * This device has the call: its network may look for the other one's. Not before, for the caller
+   * would take a slower device's DTLS for that of the device which has the call.
+   */
+  answerTaken(): void {
+    this.#connecting = true;
+    for (const candidate of this.#remote.splice(0)) void this.#add(candidate);
   }
 
   /** The caller has the answer. */
@@ -93,7 +102,7 @@ export class CallMedia {
     // The peer connection chains these by itself; waiting here would only add turns.
     this.pc.setRemoteDescription(description).catch(hooks.failed);
     for (const candidate of candidates) void this.#add(candidate);
-    this.#negotiating = true;
+    this.#negotiating = this.#connecting = true;
   }
 
   /** Candidates of this side may go out. */
@@ -103,7 +112,7 @@ export class CallMedia {
   }
 
   addCandidates(candidates: Candidate[]): void {
-    if (!this.pc.localDescription || !this.#released) this.#remote.push(...candidates);
+    if (!this.#connecting) this.#remote.push(...candidates);
     else this.#then(() => Promise.all(candidates.map((candidate) => this.#add(candidate))));
   }
 

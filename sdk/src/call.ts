@@ -413,6 +413,7 @@ export class Call extends Emitter<CallEvents> {
     this.#goLive();
     const reply = await sent;
     if (reply.ok) {
+      this.#media?.answerTaken();
       this.#advance("answered", this.#context.serverNow());
       this.#tellMedia();
       return;
