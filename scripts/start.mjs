@@ -35,6 +35,10 @@ await runScript(async () => {
     return platform.stop();
   };
   for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) process.on(signal, stop);
+  // npm ends on a signal without handing it on to what it started.
+  const parent = process.ppid;
+  const orphaned = () => process.ppid !== parent && stop();
+  if (process.env.npm_lifecycle_event === "start") setInterval(orphaned, 500).unref();
   try {
     await untilHealthy(platform);
     const demo = await openDemo({ state, url: platform.url, adminToken: secrets.ADMIN_TOKEN });
@@ -50,7 +54,7 @@ await runScript(async () => {
 
 function welcome(/** @type {import("./lib/demo.mjs").Demo} */ { url, applicationKey, links }) {
   return `
-Carillon runs at ${url}. Open these, one per browser window (the second one private):
+Carillon runs at ${url}. Open these two, each in a window of its own:
 
   alice  ${links.alice}
   bob    ${links.bob}

@@ -28,10 +28,12 @@ export async function continueRevocation(
   if (!revocation) return { told: 0, complete: true };
   const page = { after: revocation.after, limit };
   const users = await listUsers(env.DB, applicationKey, page);
-  // Who came later was registered with what is valid now.
-  const waiting = users.filter((user) => user.created <= revocation.since).map((user) => user.userId);
-  await inParallel(waiting, (userId) => userHub(env, { applicationKey, userId }).revoke("*", reference));
-  const told = waiting.length;
+  // What registered later did so with what is valid now.
+  const { since } = revocation;
+  await inParallel(users, ({ userId }) =>
+    userHub(env, { applicationKey, userId }).revoke("*", reference, since),
+  );
+  const told = users.length;
   const last = users.at(-1)?.userId;
   const complete = users.length < limit;
   // Another rotation in the meantime has set `since` anew, and this run's progress is not its own.

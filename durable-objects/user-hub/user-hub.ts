@@ -80,10 +80,15 @@ export class UserHub extends DurableObject<Env> {
     return ok({ expires: instance.value.expires });
   }
 
-  /** Revokes one instance, or all (`*`); their sockets are closed at once. Answers how many. */
-  async revoke(instanceId: string, reference: string): Promise<number> {
-    const all = this.#instances.all(this.clock()).map((one) => one.instanceId);
-    const revoked = all.filter((id) => instanceId === "*" || id === instanceId);
+  /**
+   * Revokes one instance, or all (`*`) that registered or were renewed at `until` (milliseconds since
+   * 1970) or before; their sockets are closed at once. Answers how many.
+   */
+  async revoke(instanceId: string, reference: string, until = Number.POSITIVE_INFINITY): Promise<number> {
+    const revoked = this.#instances
+      .all(this.clock())
+      .filter((one) => (instanceId === "*" || one.instanceId === instanceId) && one.renewed <= until)
+      .map((one) => one.instanceId);
     for (const id of revoked) {
       this.#instances.remove(id);
       this.#dismiss(id);

@@ -1,3 +1,4 @@
+import { runInDurableObject } from "cloudflare:test";
 import { expect, test } from "vitest";
 import { deleteApplication, rotateSecret } from "../../core/applications/applications";
 import { noteUser } from "../../core/applications/users";
@@ -44,14 +45,20 @@ test("a token is refused before its hub has been told", async () => {
   expect((await ice(late.token)).status).toBe(200);
 });
 
-test("users who came after it are left alone", async () => {
+test("who registers after it is left alone, be the user new or not", async () => {
   const app = await applicationWithUsers();
   await rotateSecret(storeOf(bindings), app.key, { keepOld: true, revokeInstances: true });
+  const known = { applicationKey: app.key, userId: names[0] ?? "" };
   const late = { applicationKey: app.key, userId: "late" };
-  await noteUser(bindings.DB, late, Date.now() + 60_000);
-  await newInstance(app, "late");
-  expect((await continueRevocation(bindings, app.key, "test")).told).toBe(names.length);
-  expect(await userHub(bindings, late).instances()).toHaveLength(1);
+  await noteUser(bindings.DB, late, Date.now());
+  for (const user of [known, late]) {
+    await runInDurableObject(userHub(bindings, user), (hub) => {
+      hub.clock = () => Date.now() + 60_000;
+    });
+    await newInstance(app, user.userId);
+  }
+  await continueRevocation(bindings, app.key, "test");
+  for (const user of [known, late]) expect(await userHub(bindings, user).instances()).toHaveLength(1);
 });
 
 test("it survives the application: the cron tells every hub, and clears away what is left", async () => {
