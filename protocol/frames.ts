@@ -177,6 +177,8 @@ export type CallOperation =
   | { op: "media"; media: MediaState }
   /** Media arrives here (true), or has stopped (false). */
   | { op: "flowing"; flowing: boolean }
+  /** Blind transfer: the other side is asked to call `to` instead, and this call ends. */
+  | { op: "transfer"; to: string }
   /** Cancel, decline or hang up, whichever it is by now. With an error when this side cannot go on. */
   | { op: "hangup"; error?: ErrorBody };
 
@@ -274,6 +276,8 @@ export type CallEvent =
   | { event: "description"; description: SessionDescription; candidates: Candidate[] }
   | { event: "media"; media: MediaState }
   | { event: "established"; time: number }
+  /** The other side has transferred you: call `to`. This call ends right after. */
+  | { event: "transferred"; to: string }
   | { event: "ended"; cause: EndCause; times: CallTimes; error?: ErrorBody };
 
 // ---- results ----------------------------------------------------------------------------------

@@ -250,6 +250,26 @@ describe("what the callee withholds", () => {
   });
 });
 
+describe("blind transfer", () => {
+  it("tells the other side whom to call, and ends", () => {
+    const call = established();
+    expect(call.op("B1", { op: "transfer", to: "carol" }).ok).toBe(true);
+    expect(call.heard("caller", "A").slice(-2)).toMatchObject([
+      { event: "transferred", to: "carol" },
+      { event: "ended", cause: "hungUp" },
+    ]);
+    expect(call.heard("callee", "B1").at(-1)).toMatchObject({ event: "ended", cause: "hungUp" });
+  });
+
+  it("needs an answered call", () => {
+    const call = new Driven(started());
+    call.rung();
+    for (const who of ["A", "B1"]) {
+      expect(call.op(who, { op: "transfer", to: "carol" })).toMatchObject({ error: { name: "conflict" } });
+    }
+  });
+});
+
 describe("losses", () => {
   it("outlives an absence of less than 30 s, and media that comes back", () => {
     const call = established();
@@ -314,6 +334,7 @@ const operations = fc.oneof(
     { op: "flowing", flowing: false },
     { op: "candidates", candidates: [{ candidate: "c" }] },
     { op: "description", description, candidates: [] },
+    { op: "transfer", to: "carol" },
     { op: "media", media: { muted: false, held: true, video: "on" } },
     { op: "hangup", error: { name: "permissionDenied" } as never },
   ),

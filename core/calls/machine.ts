@@ -220,6 +220,14 @@ function carryOut(run: Run, side: Side, input: Extract<CallInput, { type: "opera
       return side === "caller" || answered
         ? fail("conflict", { detail: "only the callee answers, once" })
         : answer(run, connection, ack, op);
+    case "transfer":
+      if (!answered) return fail("conflict", { detail: "not answered yet" });
+      if (call.caller.applicationKey !== call.callee.applicationKey) {
+        return fail("conflict", { detail: "a call between two applications cannot be transferred" });
+      }
+      tell(call, other(side), { event: "transferred", to: op.to });
+      end(run, "hungUp");
+      return done;
     case "hangup":
       hangUp(run, side, op.error);
       return done;

@@ -75,6 +75,7 @@ const operation = z.discriminatedUnion("op", [
     }),
   }),
   z.object({ op: z.literal("flowing"), flowing: z.boolean() }),
+  z.object({ op: z.literal("transfer"), to: userId }),
   z.object({ op: z.literal("hangup"), error: z.optional(clientError) }),
 ]);
 
