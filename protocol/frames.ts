@@ -37,6 +37,8 @@ export const closeCodes = {
   /** The same connection came back on another socket. */
   replaced: 4409,
   versionRefused: 4426,
+  /** The server could not resume the calls of this connection; come back. */
+  restarted: 4412,
   /** Far too many frames; come back after a while. */
   rateLimited: 4429,
 } as const;

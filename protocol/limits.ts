@@ -15,6 +15,9 @@ export const limits = {
   framesPerSecond: 100,
   framesBurst: 300,
   callsPerConnection: 16,
+  /** Calls that a user starts, on all devices. */
+  callsPerSecond: 2,
+  callsBurst: 30,
   connectionsPerUser: 64,
   instancesPerUser: 100,
   /** Events of one party of a call that nobody has acknowledged. */

@@ -15,6 +15,8 @@ export interface CallUser {
 /** An event that was told to one side, kept until that side has acknowledged it. */
 export interface LogEntry {
   seq: number;
+  /** About how much room it takes, bytes. */
+  size: number;
   event: CallEvent;
   /** Only for this connection. */
   to?: string;

@@ -136,6 +136,7 @@ describe("the life of a call", () => {
       (call) => {
         call.input({ type: "away", from: alice, connection: "A" });
         call.at(T0 + 30 * second);
+        call.input({ type: "absent", side: "caller" });
       },
       "inactive",
       undefined,
@@ -280,6 +281,19 @@ describe("losses", () => {
     call.at(T0 + 48 * second);
     call.op("A", flowing);
     call.at(T0 + 50 * second);
+    expect(call.call.state).toBe("established");
+  });
+
+  it("asks whether a side is really gone before it ends over it, and again when nobody knows", () => {
+    const call = established();
+    call.input({ type: "away", from: bob, connection: "B1" });
+    for (const time of [30, 35, 40]) {
+      call.effects = [];
+      call.at(T0 + time * second);
+      expect(call.effects).toEqual([{ type: "confirmAway", side: "callee" }]);
+    }
+    call.input({ type: "present", from: bob, connection: "B1", ack: 0 });
+    expect(call.input({ type: "absent", side: "callee" }).ok).toBe(true);
     expect(call.call.state).toBe("established");
   });
 
@@ -436,8 +450,10 @@ describe("any order of events", () => {
         for (let i = 0; i < 200 && !forgotten; i++) {
           const deadline = nextDeadline(call);
           now = Math.max(now, deadline ?? now);
-          forgotten = step(call, { type: "time" }, now).effects.some(({ type }) => type === "forget");
+          const { effects } = step(call, { type: "time" }, now);
+          forgotten = effects.some(({ type }) => type === "forget");
           feed({ type: "time" });
+          for (const one of effects) if (one.type === "confirmAway") feed({ type: "absent", side: one.side });
         }
         expect(forgotten).toBe(true);
         expect(call.state).toBe("ended");

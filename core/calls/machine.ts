@@ -25,6 +25,8 @@ export type CallInput =
   | { type: "present"; from: CallUser; connection: string; ack: number }
   /** A device that has just connected is offered the call. */
   | { type: "offered" }
+  /** A side that has been away for too long really has no connection. */
+  | { type: "absent"; side: Side }
   /** A connection has lost its socket. */
   | { type: "away"; from: CallUser; connection: string }
   /** A connection is gone for good. */
@@ -39,8 +41,10 @@ export type CallEffect =
   | { type: "push"; user: CallUser }
   /** Tell devices that were woken why it is over. */
   | { type: "cancelPush"; user: CallUser; cause: EndCause }
-  /** See whether this side's connection is still there. */
+  /** See whether this side's connection is still there; if not, it is away. */
   | { type: "probe"; side: Side }
+  /** See whether it is really gone, before the call ends over it: then it is absent. */
+  | { type: "confirmAway"; side: Side }
   /** The call is over: write its record. */
   | { type: "record" }
   /** Nothing more will come: forget the call, once its record is written. */
@@ -125,6 +129,10 @@ const done = ok(null);
 function react(run: Run, input: CallInput): Result<null> {
   if (input.type === "time") return passTime(run);
   if (input.type === "rung") return afterRinging(run, input);
+  if (input.type === "absent") {
+    if (run.call.deadlines[`${input.side}Away`] !== undefined) end(run, "inactive");
+    return done;
+  }
   if (input.type === "offered") {
     run.call.offered += 1;
     return done;
@@ -159,7 +167,8 @@ function markPresent(run: Run, side: Side, connection: string, ack: number): voi
 // ---- ringing ----------------------------------------------------------------------------------
 
 function afterRinging(run: Run, rung: Extract<CallInput, { type: "rung" }>): Result<null> {
-  if (run.call.state === "ended") return done;
+  // A device that came meanwhile may have it already.
+  if (run.call.state !== "initiating" || run.call.offered > 0) return done;
   if (rung.blocked) end(run, "failure", errorBody("userBlocked"));
   else if (!rung.known) end(run, "failure", errorBody("userUnknown"));
   else if (rung.devices + rung.pushTargets === 0) end(run, "failure", errorBody("userOffline"));
@@ -193,6 +202,9 @@ function operate(run: Run, side: Side, input: Extract<CallInput, { type: "operat
   const { call } = run;
   const { connection, n, ack, op } = input;
   if (n <= (call.applied[connection] ?? 0)) return done;
+  if (!(connection in call.applied) && Object.keys(call.applied).length > limits.connectionsPerUser * 4) {
+    return fail("conflict", { detail: "too many connections took part in this call" });
+  }
   if (!takesPart(call, side, connection)) {
     return op.op === "hangup" ? done : fail("conflict", { detail: "another device has answered" });
   }
@@ -272,6 +284,12 @@ function answer(run: Run, connection: string, ack: number, op: Answer): Result<n
     tell(call, "callee", event, { except: connection });
   }
   call.callee.connection = connection;
+  const former = call.applied[connection] ?? 0;
+  call.applied = {
+    [call.caller.connection]: call.applied[call.caller.connection] ?? 0,
+    [connection]: former,
+  };
+  for (const entry of call.logs.callee.entries) entry.to ??= entry.except ? undefined : connection;
   markPresent(run, "callee", connection, ack);
   delete call.deadlines.ring;
   call.deadlines.connect = now + limits.connectSeconds * 1_000;
@@ -319,7 +337,8 @@ function passTime(run: Run): Result<null> {
   const due = (name: keyof CallData["deadlines"]) =>
     now >= (call.deadlines[name] ?? Number.POSITIVE_INFINITY);
   if (due("linger")) run.effects.push({ type: "forget" });
-  else if (due("callerAway") || due("calleeAway")) end(run, "inactive");
+  else if (due("callerAway")) confirmAway(run, "caller");
+  else if (due("calleeAway")) confirmAway(run, "callee");
   else if (due("ring")) end(run, call.times.ringing === undefined ? "timeout" : "noAnswer");
   else if (due("connect") || due("mediaLoss")) end(run, "failure", errorBody("mediaFailed"));
   else if (due("longest")) end(run, "timeout");
@@ -329,6 +348,12 @@ function passTime(run: Run): Result<null> {
     run.effects.push({ type: "probe", side: "caller" }, { type: "probe", side: "callee" });
   }
   return done;
+}
+
+/** The news that it is gone may have been overtaken by its return, and nothing else need follow. */
+function confirmAway(run: Run, side: Side): void {
+  run.call.deadlines[`${side}Away`] = run.now + 5_000;
+  run.effects.push({ type: "confirmAway", side });
 }
 
 function end(run: Run, cause: EndCause, error?: ErrorBody): void {
@@ -353,7 +378,8 @@ function tell(call: CallData, side: Side, event: CallEvent, aim: { except?: stri
   const log = call.logs[side];
   log.last += 1;
   const to = side === "callee" && !aim.except ? call.callee.connection : undefined;
-  log.entries.push({ seq: log.last, event, ...(to && { to }), ...aim });
+  const size = event.event === "ended" ? 0 : JSON.stringify(event).length;
+  log.entries.push({ seq: log.last, size, event, ...(to && { to }), ...aim });
 }
 
 function other(side: Side): Side {
@@ -362,9 +388,9 @@ function other(side: Side): Side {
 
 function isOverfull(call: CallData): boolean {
   return Object.values(call.logs).some(
-    (log) =>
-      log.entries.length > limits.callLogEvents ||
-      (log.entries.length > 50 && JSON.stringify(log.entries).length > limits.callLogBytes),
+    ({ entries }) =>
+      entries.length > limits.callLogEvents ||
+      entries.reduce((sum, { size }) => sum + size, 0) > limits.callLogBytes,
   );
 }
 

@@ -138,6 +138,12 @@ export function parseFrame(text: string | ArrayBuffer): ParsedFrame {
   );
 }
 
+/** The id of a request that is refused unread. */
+export function requestIdIn(text: string | ArrayBuffer): number | null {
+  const found = typeof text === "string" ? /"id":(\d{1,15})\b/.exec(text.slice(0, 4_096)) : null;
+  return found ? Number(found[1]) : null;
+}
+
 function bad(id: number | null, name: ErrorName, detail: string): ParsedFrame {
   return { ok: false, id, error: errorBody(name, { detail }) };
 }

@@ -1,6 +1,14 @@
 import { DurableObject } from "cloudflare:workers";
 import { writeCallRecord } from "../../core/calls/archive";
-import { type CallData, type Side, sideOf, takesPart, unseen } from "../../core/calls/call-data";
+import {
+  type CallData,
+  isSameUser,
+  type LogEntry,
+  type Side,
+  sideOf,
+  takesPart,
+  unseen,
+} from "../../core/calls/call-data";
 import { type CallEffect, type CallInput, newCall, nextDeadline, step } from "../../core/calls/machine";
 import { archiveFor } from "../../core/db/database";
 import { log } from "../../core/log";
@@ -24,13 +32,22 @@ export class CallSession extends DurableObject<Env> {
   readonly #alarm = new Alarm(this.ctx.storage);
   #call: CallData | undefined = this.ctx.storage.kv.get<CallData>("call");
   /** The last seq handed to each side's hub since this object woke up. */
-  readonly #sent: Record<Side, number> = this.#sentBefore();
+  #sent: Record<Side, number> = this.#sentBefore();
   readonly #sending: Record<Side, Promise<void> | null> = { caller: null, callee: null };
+  #starting: Promise<Result<CallResult>> | null = null;
+  /** Deliveries that failed, one after the other. */
+  #failures = 0;
 
   /** Carries out an operation of a connection. Errors: notFound, conflict, unavailable. */
   async operate(request: SessionRequest): Promise<Result<CallResult>> {
     const { from, n, ack, op } = request;
-    if (op.op === "start" && !this.#call) return this.#start(request);
+    if (op.op === "start" && !this.#call && !this.#starting) {
+      this.#starting = this.#start(request).finally(() => {
+        this.#starting = null;
+      });
+      return this.#starting;
+    }
+    await this.#started();
     if (op.op === "start" && this.#isCaller(from)) return ok({ time: this.#call?.times.started ?? 0 });
     const input: CallInput = { type: "operation", from, connection: keyOf(from), n, ack, op };
     const applied = await this.#apply(input, keyOf(from));
@@ -40,21 +57,31 @@ export class CallSession extends DurableObject<Env> {
 
   /** What a connection that came back, or a device that has just connected, has to know. */
   async sync(from: Party, ack: number): Promise<SessionSync> {
-    const unknown = { known: false, n: 0, frames: [] };
-    const side = this.#call && sideOf(this.#call, from, keyOf(from));
-    if (!this.#call || !side) return unknown;
+    await this.#started();
     const connection = keyOf(from);
-    if (takesPart(this.#call, side, connection)) {
-      if (side === "callee" && ack === 0) await this.#apply({ type: "offered" });
-      await this.#apply({ type: "present", from, connection, ack });
-      // After a crash of the server nobody tells us that the other side is gone.
-      this.#deferProbe(side === "caller" ? "callee" : "caller");
-    }
-    const frames = unseen(this.#call.logs[side], connection, ack).map((entry) => this.#frame(entry));
+    const call = this.#call;
+    const side = call && sideOf(call, from, connection);
+    const over = call?.state === "ended" || (side && !takesPart(call, side, connection));
     // A device that never knew of a call that is over, or that another one took, need not hear of it.
-    const over = this.#call.state === "ended" || !takesPart(this.#call, side, connection);
-    if (ack === 0 && over && side === "callee") return unknown;
-    return { known: true, n: this.#call.applied[connection] ?? 0, frames };
+    if (!call || !side || (over && side === "callee" && ack === 0)) return { known: false, n: 0, frames: [] };
+    const n = call.applied[connection] ?? 0;
+    if (!takesPart(call, side, connection)) return { known: true, n, frames: [this.#takenElsewhere(call)] };
+    if (side === "callee" && ack === 0) await this.#apply({ type: "offered" });
+    await this.#apply({ type: "present", from, connection, ack });
+    // After a crash of the server nobody tells us that the other side is gone.
+    this.#probe(side === "caller" ? "callee" : "caller", "away");
+    const frames = unseen(this.#required().logs[side], connection, ack).map((entry) =>
+      this.#frame(entry, side),
+    );
+    return { known: true, n, frames };
+  }
+
+  /** Whether this user takes part in the call, as long as it is remembered. */
+  async knows(applicationKey: string, userId: string): Promise<boolean> {
+    const user = { applicationKey, userId };
+    return (
+      this.#call !== undefined && (isSameUser(this.#call.caller, user) || isSameUser(this.#call.callee, user))
+    );
   }
 
   /** A connection has seen events up to `ack`. */
@@ -64,11 +91,13 @@ export class CallSession extends DurableObject<Env> {
 
   /** A connection of this call has lost its socket. */
   async away(from: Party): Promise<void> {
+    await this.#started();
     await this.#apply({ type: "away", from, connection: keyOf(from) });
   }
 
   /** A connection of this call is gone for good. */
   async gone(from: Party): Promise<void> {
+    await this.#started();
     await this.#apply({ type: "gone", from, connection: keyOf(from) });
   }
 
@@ -95,11 +124,17 @@ export class CallSession extends DurableObject<Env> {
       this.clock(),
     );
     this.#call = call;
+    this.#sent = { caller: 0, callee: 0 };
     this.#log("call.started", { user: userId, callee: callee.userId, video: call.video });
     // Offered before it is stored: the two take their time side by side, and one row is saved. Should
     // this object die in between, the device's next word finds no call and ends it there, and the
     // caller, who has no answer yet, starts it again.
-    return this.#apply(await this.#ring(), call.caller.connection);
+    try {
+      return await this.#apply(await this.#ring(), call.caller.connection);
+    } catch (error) {
+      this.#call = this.ctx.storage.kv.get<CallData>("call");
+      throw error;
+    }
   }
 
   /** One step, stored and told to both sides. `asker`: the connection that gets the result. */
@@ -108,8 +143,8 @@ export class CallSession extends DurableObject<Env> {
     const before = this.#call;
     const { call, effects, result } = step(before, input, this.clock());
     if (!result.ok) return result;
-    this.#call = call;
     if (isWorthStoring(before, call) || input.type === "rung") this.ctx.storage.kv.put("call", call);
+    this.#call = call;
     if (before.state !== "ended" && call.state === "ended") {
       this.#log("call.ended", { cause: call.cause, error: call.error?.errorCode });
     }
@@ -159,7 +194,10 @@ export class CallSession extends DurableObject<Env> {
         this.ctx.waitUntil(this.#forget());
         return;
       case "probe":
-        this.#deferProbe(effect.side);
+        this.#probe(effect.side, "away");
+        return;
+      case "confirmAway":
+        this.#probe(effect.side, "absent");
         return;
       case "ring":
       case "push":
@@ -206,23 +244,33 @@ export class CallSession extends DurableObject<Env> {
   }
 
   async #send(side: Side): Promise<void> {
-    for (let failures = 0; failures < 3; ) {
-      const call = this.#required();
-      const { entries, last } = call.logs[side];
+    for (let attempt = 1; attempt <= 3; ) {
+      const { entries, last } = this.#required().logs[side];
       const news = entries.filter((entry) => entry.seq > this.#sent[side]);
       if (last <= this.#sent[side]) return;
       try {
-        await this.#deliver(side, news);
+        await this.#deliver(side, news, "away");
         this.#sent[side] = last;
+        this.#failures = 0;
+        this.#forgetTold(side, last);
       } catch (error) {
         // The hub was restarted. What it did not take, it gets again; a client knows repetitions by their seq.
-        failures += 1;
-        this.#log("call.deliver.failed", { side, failures, error: String(error) });
+        this.#log("call.deliver.failed", { side, attempt, error: String(error) });
+        attempt += 1;
       }
     }
+    this.#failures += 1;
+    await this.#alarm.by(this.clock() + Math.min(30_000, 500 * 2 ** this.#failures));
   }
 
-  async #deliver(side: Side, entries: CallData["logs"]["caller"]["entries"]): Promise<void> {
+  /** What the devices that did not get the call had to hear is said; should one come back, it is told anew. */
+  #forgetTold(side: Side, last: number): void {
+    const log = this.#required().logs[side];
+    log.entries = log.entries.filter((entry) => entry.except === undefined || entry.seq > last);
+  }
+
+  /** `missing`: what it means for the call if the side's connection is not there. */
+  async #deliver(side: Side, entries: LogEntry[], missing: "away" | "absent"): Promise<void> {
     const call = this.#required();
     const user = call[side];
     const { connected } = await userHub(this.env, user).deliver({
@@ -234,14 +282,24 @@ export class CallSession extends DurableObject<Env> {
       })),
       reference: call.reference,
     });
-    const connection = this.#required()[side].connection;
-    if (connection && !connected.includes(connection) && this.#required().state !== "ended") {
-      await this.#apply({ type: "away", from: user, connection });
+    const {
+      state,
+      [side]: { connection },
+    } = this.#required();
+    if (!connection || state === "ended") return;
+    if (!connected.includes(connection)) {
+      await this.#apply(
+        missing === "away" ? { type: "away", from: user, connection } : { type: "absent", side },
+      );
+    } else if (missing === "absent") {
+      await this.#apply({ type: "present", from: user, connection, ack: 0 });
     }
   }
 
-  #deferProbe(side: Side): void {
-    if (this.#required().state !== "ended") this.ctx.waitUntil(this.#deliver(side, []).catch(() => {}));
+  #probe(side: Side, missing: "away" | "absent"): void {
+    if (this.#required().state === "ended") return;
+    // Should it fail, the deadline asks again.
+    this.ctx.waitUntil(this.#deliver(side, [], missing).catch(() => {}));
   }
 
   // ---- the end --------------------------------------------------------------------------------
@@ -288,7 +346,19 @@ export class CallSession extends DurableObject<Env> {
     return { caller: 0, callee: call && !call.callee.connection ? call.logs.callee.last : 0 };
   }
 
-  #frame(entry: { seq: number; event: CallFrame["event"] }, side: Side = "callee"): CallFrame {
+  /** For a device that was away when another one answered. */
+  #takenElsewhere(call: CallData): CallFrame {
+    const times = { ...call.times, ended: call.times.answered };
+    const event = { event: "ended", cause: "otherDeviceAnswered", times } as const;
+    return this.#frame({ seq: call.logs.callee.last, event }, "callee");
+  }
+
+  async #started(): Promise<void> {
+    // Should it fail, its own caller hears of it.
+    await this.#starting?.catch(() => {});
+  }
+
+  #frame(entry: { seq: number; event: CallFrame["event"] }, side: Side): CallFrame {
     const call = this.#required();
     const origin = side === "callee" ? this.#originFor(call.callee.applicationKey) : undefined;
     return {
@@ -331,7 +401,6 @@ function isWorthStoring(before: CallData, after: CallData): boolean {
     before.logs.caller.last !== after.logs.caller.last ||
     before.logs.callee.last !== after.logs.callee.last ||
     before.state !== after.state ||
-    before.offered !== after.offered ||
     before.flowing.caller !== after.flowing.caller ||
     before.flowing.callee !== after.flowing.callee ||
     JSON.stringify(before.deadlines) !== JSON.stringify(after.deadlines)

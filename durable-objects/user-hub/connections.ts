@@ -15,6 +15,10 @@ export interface Connection {
   /** Calls that this connection made or answered: their sessions want to know when it goes. */
   calls: { callId: string; origin?: string }[];
   badFrames: number;
+  /** Milliseconds since 1970: the token's or the instance's end. */
+  expires?: number;
+  /** It was told to close. */
+  closed?: true;
 }
 
 export class Connections {
@@ -30,12 +34,14 @@ export class Connections {
     return connection;
   }
 
-  /** Those that have said hello and are open. */
+  /** Those that have said hello and were not told to close. */
   all(): { socket: WebSocket; connection: Connection; key: string }[] {
     return this.ctx.getWebSockets().flatMap((socket) => {
       if (socket.readyState !== WebSocket.OPEN) return [];
       const connection = this.of(socket);
-      return connection.connectionId ? [{ socket, connection, key: keyOf(connection) }] : [];
+      return connection.connectionId && !connection.closed
+        ? [{ socket, connection, key: keyOf(connection) }]
+        : [];
     });
   }
 
@@ -47,9 +53,15 @@ export class Connections {
     return this.ctx.getWebSockets(instanceId).length;
   }
 
-  /** Closes every socket of an instance, or of all. */
-  close(instanceId: string | undefined, code: number, reason: string): void {
-    for (const socket of this.ctx.getWebSockets(instanceId)) socket.close(code, reason);
+  /** The sockets of an instance, or all. */
+  socketsOf(instanceId: string | undefined): WebSocket[] {
+    return this.ctx.getWebSockets(instanceId);
+  }
+
+  /** Closes a socket, and sees to it that nothing which it still says is heard. */
+  dismiss(socket: WebSocket, code: number, reason: string): void {
+    this.change(socket, { closed: true });
+    socket.close(code, reason);
   }
 }
 

@@ -1,12 +1,6 @@
-import { mayCall } from "../../core/applications/applications";
 import { log } from "../../core/log";
-import { parseFrame } from "../../core/signaling/parse-frame";
+import { parseFrame, requestIdIn } from "../../core/signaling/parse-frame";
 import {
-  type Ack,
-  type CallFrame,
-  type CallPosition,
-  type CallRequest,
-  type CallResult,
   type ClientFrame,
   closeCodes,
   type ErrorBody,
@@ -16,22 +10,19 @@ import {
   type IceServersResult,
   limits,
   ok,
-  parseAddress,
   protocolVersions,
   type Result,
 } from "../../protocol";
-import type { SessionRequest } from "../call-session/rpc";
 import type { Env } from "../env";
-import { callSession, userHub } from "../names";
-import { type Connection, type Connections, isAvailable, keyOf, partyOf, send } from "./connections";
+import { userHub } from "../names";
+import type { CallCarrier } from "./call-carrier";
+import { type Connection, type Connections, isAvailable, keyOf, send } from "./connections";
 import { FrameRate } from "./rate";
-import type { Ringing } from "./ringing";
-import type { UserAddress } from "./rpc";
 
 interface Surroundings {
   env: Env;
   connections: Connections;
-  ringing: Ringing;
+  calls: CallCarrier;
   now: () => number;
   iceServers: (reference: string) => Promise<Result<IceServersResult>>;
   /** The user's first connection has said hello. */
@@ -43,70 +34,67 @@ export class FrameHandler {
   readonly #rate = new FrameRate();
   /** A connection's frames about calls go to the sessions one after the other, so that order is kept. */
   readonly #queues = new WeakMap<WebSocket, Promise<void>>();
-  /** While a connection resumes, new events wait behind the ones that it missed. */
-  readonly #held = new WeakMap<WebSocket, CallFrame[]>();
 
   constructor(private readonly hub: Surroundings) {}
 
   async handle(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
-    const { wait, hopeless } = this.#rate.take(socket, this.hub.now());
-    if (hopeless) return socket.close(closeCodes.rateLimited, "rateLimited");
-    const parsed = parseFrame(message);
-    if (wait > 0) {
-      const id = parsed.ok && "id" in parsed.frame ? parsed.frame.id : null;
-      return this.#fail(socket, id, errorBody("rateLimited", { retryAfter: wait }));
+    const connection = this.hub.connections.of(socket);
+    // A close is a request that a client may ignore: what it says after it counts for nothing.
+    if (connection.closed) return;
+    if (connection.expires !== undefined && connection.expires <= this.hub.now()) {
+      return this.hub.connections.dismiss(socket, closeCodes.unauthorized, "tokenExpired");
     }
+    const { wait, hopeless } = this.#rate.take(socket, this.hub.now());
+    if (hopeless) return this.hub.connections.dismiss(socket, closeCodes.rateLimited, "rateLimited");
+    if (wait > 0) {
+      return this.#fail(socket, requestIdIn(message), errorBody("rateLimited", { retryAfter: wait }));
+    }
+    const parsed = parseFrame(message);
     if (!parsed.ok) return this.#refuseFrame(socket, parsed.id, parsed.error);
-
-    const connection = this.hub.connections.of(socket);
     if (connection.badFrames > 0) this.hub.connections.change(socket, { badFrames: 0 });
-    if (parsed.frame.type === "hello") return this.#hello(socket, connection, parsed.frame);
-    if (!connection.connectionId) return socket.close(closeCodes.helloExpected, "hello expected");
-    return this.#dispatch(socket, connection, parsed.frame);
+    const { frame } = parsed;
+    try {
+      if (frame.type === "hello") await this.#hello(socket, connection, frame);
+      else if (connection.connectionId) await this.#dispatch(socket, connection, frame);
+      else this.hub.connections.dismiss(socket, closeCodes.helloExpected, "hello expected");
+    } catch (error) {
+      log("error", "frame.failed", {
+        reference: connection.reference,
+        type: frame.type,
+        error: String(error),
+      });
+      this.#fail(socket, "id" in frame ? frame.id : null, errorBody("internal"));
+    }
   }
-
-  /** Hands an event to a connection, in order. */
-  deliver(socket: WebSocket, frame: CallFrame): void {
-    const held = this.#held.get(socket);
-    if (held) held.push(frame);
-    else send(socket, frame);
-  }
-
-  /** Tells the sessions of this connection's calls that its socket is gone. */
-  async socketGone(socket: WebSocket): Promise<void> {
-    const connection = this.hub.connections.of(socket);
-    // A connection that came back on another socket has taken its calls along.
-    const key = keyOf(connection);
-    if (this.hub.connections.all().some((one) => one.socket !== socket && one.key === key)) return;
-    await this.#eachSession(connection, (session) => session.away(partyOf(connection)));
-  }
-
-  // ---- one frame ------------------------------------------------------------------------------
 
   async #dispatch(
     socket: WebSocket,
     connection: Connection,
     frame: Exclude<ClientFrame, Hello>,
   ): Promise<void> {
+    const { calls, connections, iceServers } = this.hub;
     switch (frame.type) {
       case "call":
-        return this.#inOrder(socket, () => this.#call(socket, frame));
+        return this.#inOrder(socket, async () => {
+          this.#answer(socket, frame.id, await calls.call(socket, frame));
+        });
       case "ack":
-        return this.#inOrder(socket, () => this.#acknowledge(socket, frame));
+        return this.#inOrder(socket, () => calls.acknowledge(socket, frame));
       case "state": {
         const was = isAvailable(connection);
-        const now = this.hub.connections.change(socket, frame.state);
+        const now = connections.change(socket, frame.state);
         this.#answer(socket, frame.id, ok({}));
-        if (!was && isAvailable(now)) await this.#inOrder(socket, () => this.#resume(socket, [], true));
+        if (!was && isAvailable(now)) await this.#inOrder(socket, () => calls.resume(socket, [], true));
         return;
       }
       case "iceServers":
-        return this.#answer(socket, frame.id, await this.hub.iceServers(connection.reference));
+        return this.#answer(socket, frame.id, await iceServers(connection.reference));
       case "presence":
         return this.#answer(socket, frame.id, await this.#presence(connection, frame.userId));
       case "goodbye":
-        this.hub.connections.change(socket, { calls: [], listening: false });
-        return this.#eachSession(connection, (session) => session.gone(partyOf(connection)));
+        connections.change(socket, { listening: false });
+        await calls.leave(socket, "gone");
+        connections.change(socket, { calls: [] });
     }
   }
 
@@ -114,26 +102,24 @@ export class FrameHandler {
     if (connection.connectionId) {
       return this.#fail(socket, null, errorBody("conflict", { detail: "hello was said" }));
     }
+    const { connections } = this.hub;
+    const { userId, instanceId, reference } = connection;
     const version = Math.max(...protocolVersions.filter((one) => hello.versions.includes(one)));
     if (version < 1) {
-      const error = errorBody("versionRefused", { reference: connection.reference });
+      const error = errorBody("versionRefused", { reference });
       send(socket, { type: "refused", versions: protocolVersions, error });
-      return socket.close(closeCodes.versionRefused, error.name);
+      return connections.dismiss(socket, closeCodes.versionRefused, error.name);
     }
-    const { userId, instanceId, reference } = connection;
     const key = keyOf({ ...connection, connectionId: hello.connectionId });
-    const former = this.hub.connections.all().find((one) => one.key === key);
+    const former = connections.all().find((one) => one.key === key);
     const calls = hello.calls
       .map(({ callId, origin }) => ({ callId, origin }))
       .slice(0, limits.callsPerConnection);
-    const now = this.hub.connections.change(socket, {
-      connectionId: hello.connectionId,
-      ...hello.state,
-      calls,
-    });
+    const now = connections.change(socket, { connectionId: hello.connectionId, ...hello.state, calls });
+    // Its calls go on here: the sessions need not hear that the former socket is gone.
     if (former) {
-      this.hub.connections.change(former.socket, { calls: [] });
-      former.socket.close(closeCodes.replaced, "replaced");
+      connections.change(former.socket, { calls: [] });
+      connections.dismiss(former.socket, closeCodes.replaced, "replaced");
     }
     const time = this.hub.now();
     send(socket, {
@@ -151,85 +137,8 @@ export class FrameHandler {
       sdk: hello.sdk,
       calls: calls.length,
     });
-    if (this.hub.connections.all().length === 1) this.hub.cameOnline();
-    await this.#inOrder(socket, () => this.#resume(socket, hello.calls, isAvailable(now)));
-  }
-
-  async #call(socket: WebSocket, frame: CallRequest): Promise<void> {
-    const { callId, origin, n, ack, op } = frame;
-    const connection = this.hub.connections.of(socket);
-    const own = connection.calls.some((call) => call.callId === callId);
-    const takes = !own && (op.op === "start" || op.op === "answer");
-    let callee: UserAddress | undefined;
-    if (op.op === "start") {
-      const resolved = await this.#resolve(connection, op.to);
-      if (!resolved.ok) return this.#answer(socket, frame.id, resolved);
-      callee = resolved.value;
-    }
-    if (takes) {
-      if (connection.calls.length >= limits.callsPerConnection) {
-        const detail = `${limits.callsPerConnection} calls at a time`;
-        return this.#answer(socket, frame.id, fail("rateLimited", { detail, retryAfter: 5 }));
-      }
-      this.#keep(socket, [...connection.calls, { callId, origin }]);
-    }
-    const application = op.op === "start" ? connection.applicationKey : (origin ?? connection.applicationKey);
-    const { reference } = connection;
-    const from = partyOf(connection);
-    const result = await this.#operate(application, { from, callId, n, ack, op, callee, reference });
-    if (result.ok ? result.value.ended : takes) {
-      this.#keep(
-        socket,
-        this.hub.connections.of(socket).calls.filter((call) => call.callId !== callId),
-      );
-    }
-    this.#answer(socket, frame.id, result);
-  }
-
-  /** An operation that was applied is not applied again, so one that met a restart is simply repeated. */
-  async #operate(application: string, request: SessionRequest): Promise<Result<CallResult>> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await callSession(this.hub.env, application, request.callId).operate(request);
-      } catch (error) {
-        log("warn", "session.failed", { reference: request.reference, attempt, error: String(error) });
-        if (attempt === 3) return fail("unavailable");
-      }
-    }
-  }
-
-  /** Asks the sessions what this connection has missed; with `offers`, also the calls that ring now. */
-  async #resume(socket: WebSocket, positions: CallPosition[], offers: boolean): Promise<void> {
-    const connection = this.hub.connections.of(socket);
-    const rings = offers ? this.hub.ringing.at(this.hub.now()) : [];
-    const offered = rings.filter((ring) => !positions.some(({ callId }) => callId === ring.callId));
-    if (positions.length + offered.length === 0) return;
-
-    const held: CallFrame[] = [];
-    this.#held.set(socket, held);
-    const newest = new Map<string, number>();
-    try {
-      for (const { callId, origin, ack } of [...positions, ...offered.map((ring) => ({ ...ring, ack: 0 }))]) {
-        const session = callSession(this.hub.env, origin ?? connection.applicationKey, callId);
-        const { known, n, frames } = await session.sync(partyOf(connection), ack);
-        for (const frame of frames) send(socket, frame);
-        newest.set(callId, frames.at(-1)?.seq ?? ack);
-        const asked = positions.some((position) => position.callId === callId);
-        if (known || asked) send(socket, { type: "synced", callId, n, ...(!known && { unknown: true }) });
-      }
-    } finally {
-      this.#held.delete(socket);
-      for (const frame of held) if (frame.seq > (newest.get(frame.callId) ?? 0)) send(socket, frame);
-    }
-  }
-
-  async #acknowledge(socket: WebSocket, { calls }: Ack): Promise<void> {
-    const connection = this.hub.connections.of(socket);
-    for (const { callId, origin, ack } of calls) {
-      if (!connection.calls.some((call) => call.callId === callId)) continue;
-      const session = callSession(this.hub.env, origin ?? connection.applicationKey, callId);
-      await session.acknowledge(partyOf(connection), ack);
-    }
+    if (connections.all().length === 1) this.hub.cameOnline();
+    await this.#inOrder(socket, () => this.hub.calls.resume(socket, hello.calls, isAvailable(now)));
   }
 
   async #presence(connection: Connection, userId: string) {
@@ -238,42 +147,12 @@ export class FrameHandler {
     return known ? ok({ online, lastSeen }) : fail("userUnknown");
   }
 
-  async #resolve(connection: Connection, to: string): Promise<Result<UserAddress>> {
-    const { userId, applicationKey = connection.applicationKey } = parseAddress(to);
-    if (applicationKey !== connection.applicationKey) {
-      if (!(await mayCall(this.hub.env.DB, connection.applicationKey, applicationKey)))
-        return fail("userUnknown");
-    } else if (userId === connection.userId) {
-      return fail("invalidValue", { detail: "a user cannot call itself" });
-    }
-    return ok({ applicationKey, userId });
-  }
-
-  // ---- small things ---------------------------------------------------------------------------
-
-  async #eachSession(
-    connection: Connection,
-    tell: (session: ReturnType<typeof callSession>) => Promise<unknown>,
-  ): Promise<void> {
-    const { applicationKey, calls } = connection;
-    await Promise.all(
-      calls.map(({ callId, origin }) => tell(callSession(this.hub.env, origin ?? applicationKey, callId))),
-    );
-  }
-
-  /** One after the other for this socket. What fails unexpectedly is logged, and fails for one frame only. */
+  /** One after the other for this socket; one that fails does not hold up the next. */
   #inOrder(socket: WebSocket, run: () => Promise<void>): Promise<void> {
-    const next = (this.#queues.get(socket) ?? Promise.resolve()).then(run).catch((error: unknown) => {
-      const { reference } = this.hub.connections.of(socket);
-      log("error", "frame.failed", { reference, error: String(error) });
-      this.#fail(socket, null, errorBody("internal", { reference }));
-    });
-    this.#queues.set(socket, next);
+    const next = (this.#queues.get(socket) ?? Promise.resolve()).then(run);
+    const settled = next.catch(() => {});
+    this.#queues.set(socket, settled);
     return next;
-  }
-
-  #keep(socket: WebSocket, calls: Connection["calls"]): void {
-    this.hub.connections.change(socket, { calls });
   }
 
   #answer(socket: WebSocket, id: number, result: Result<object>): void {
@@ -284,8 +163,8 @@ export class FrameHandler {
   #refuseFrame(socket: WebSocket, id: number | null, error: ErrorBody): void {
     const badFrames = this.hub.connections.of(socket).badFrames + 1;
     this.#fail(socket, id, error);
-    if (badFrames >= limits.badFrames) socket.close(closeCodes.tooManyBadFrames, "too many bad frames");
-    else this.hub.connections.change(socket, { badFrames });
+    if (badFrames < limits.badFrames) this.hub.connections.change(socket, { badFrames });
+    else this.hub.connections.dismiss(socket, closeCodes.tooManyBadFrames, "too many bad frames");
   }
 
   #fail(socket: WebSocket, id: number | null, error: ErrorBody): void {

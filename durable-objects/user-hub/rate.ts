@@ -1,34 +1,50 @@
 import { limits } from "../../protocol";
 
-interface Bucket {
-  tokens: number;
-  at: number;
-  refused: number;
+/** So many per second, and so many at once. In memory: an object that slept was idle for long enough. */
+export class TokenBucket {
+  #tokens: number;
+  #at = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    private readonly perSecond: number,
+    private readonly burst: number,
+  ) {
+    this.#tokens = burst;
+  }
+
+  /** Takes one token; answers the seconds to wait when there is none, else 0. `now` in milliseconds. */
+  take(now: number): number {
+    const passed = Math.max(0, now - this.#at) / 1_000;
+    this.#tokens = Math.min(this.burst, this.#tokens + passed * this.perSecond);
+    this.#at = now;
+    if (this.#tokens < 1) return (1 - this.#tokens) / this.perSecond;
+    this.#tokens -= 1;
+    return 0;
+  }
+
+  /** Nothing was taken for so long that it has filled up, but for what was taken just now. */
+  get rested(): boolean {
+    return this.#tokens >= this.burst - 1;
+  }
 }
 
-/** A token bucket per socket, in memory: an object that slept has been idle long enough to start full. */
+/** The frames of each socket. */
 export class FrameRate {
-  readonly #buckets = new WeakMap<WebSocket, Bucket>();
+  readonly #sockets = new WeakMap<WebSocket, { bucket: TokenBucket; refused: number }>();
 
   /**
-   * Takes one token. Answers the seconds to wait when there is none, else 0; and whether this
-   * socket has gone on regardless, never pausing, for so long that it should be closed.
+   * Answers the seconds to wait, 0 for none; and whether this socket has gone on regardless, never
+   * pausing, for so long that it should be closed.
    */
   take(socket: WebSocket, now: number): { wait: number; hopeless: boolean } {
-    const bucket = this.#buckets.get(socket) ?? { tokens: limits.framesBurst, at: now, refused: 0 };
-    const refilled = bucket.tokens + ((now - bucket.at) / 1_000) * limits.framesPerSecond;
-    bucket.tokens = Math.min(limits.framesBurst, refilled);
-    bucket.at = now;
-    this.#buckets.set(socket, bucket);
-    if (bucket.tokens === limits.framesBurst) bucket.refused = 0;
-    if (bucket.tokens >= 1) {
-      bucket.tokens -= 1;
-      return { wait: 0, hopeless: false };
-    }
-    bucket.refused += 1;
-    return {
-      wait: (1 - bucket.tokens) / limits.framesPerSecond,
-      hopeless: bucket.refused > limits.framesBurst,
+    const entry = this.#sockets.get(socket) ?? {
+      bucket: new TokenBucket(limits.framesPerSecond, limits.framesBurst),
+      refused: 0,
     };
+    this.#sockets.set(socket, entry);
+    const wait = entry.bucket.take(now);
+    if (wait > 0) entry.refused += 1;
+    else if (entry.bucket.rested) entry.refused = 0;
+    return { wait, hopeless: entry.refused > limits.framesBurst };
   }
 }

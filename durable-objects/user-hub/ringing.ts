@@ -15,7 +15,7 @@ export class Ringing {
 
   add(call: RingingCall, now: number): void {
     const others = this.at(now).filter((one) => one.callId !== call.callId);
-    this.kv.put("ringing", [...others, call].slice(-100));
+    this.kv.put("ringing", [...others, call].slice(-20));
   }
 
   at(now: number): RingingCall[] {

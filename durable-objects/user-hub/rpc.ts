@@ -81,5 +81,7 @@ export interface RingResult extends DeliveryResult {
 /** What the Worker has read out of an instance token and vouches for. */
 export interface SocketClaims extends UserAddress {
   instanceId: string;
+  /** The token's end, milliseconds since 1970. */
+  expires?: number;
   reference: string;
 }

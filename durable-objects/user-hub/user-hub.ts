@@ -2,8 +2,8 @@ import { DurableObject } from "cloudflare:workers";
 import { log } from "../../core/log";
 import { iceServersFor } from "../../core/relay/ice-servers";
 import {
-  type CallFrame,
   closeCodes,
+  type ErrorName,
   errorBody,
   type IceServersResult,
   ok,
@@ -12,7 +12,8 @@ import {
   subprotocol,
 } from "../../protocol";
 import type { Env } from "../env";
-import { Connections, isAvailable, send } from "./connections";
+import { CallCarrier } from "./call-carrier";
+import { Connections, isAvailable, keyOf, send } from "./connections";
 import { FrameHandler } from "./frame-handler";
 import { Instances } from "./instances";
 import { Ringing } from "./ringing";
@@ -42,10 +43,11 @@ export class UserHub extends DurableObject<Env> {
   readonly #instances = new Instances(this.#kv);
   readonly #connections = new Connections(this.ctx);
   readonly #ringing = new Ringing(this.#kv);
+  readonly #calls = new CallCarrier(this.env, this.#connections, this.#ringing, () => this.clock());
   readonly #frames = new FrameHandler({
     env: this.env,
     connections: this.#connections,
-    ringing: this.#ringing,
+    calls: this.#calls,
     now: () => this.clock(),
     iceServers: (reference) => this.iceServers(reference),
     // For the case that the server goes down without a word.
@@ -66,7 +68,7 @@ export class UserHub extends DurableObject<Env> {
     const idle = (id: string) => this.#connections.countOf(id) === 0;
     const added = this.#instances.add(instanceId, request, this.clock(), idle);
     if (!added.ok) return added;
-    for (const revoked of added.value.revoked) this.#dismiss(revoked);
+    for (const revoked of added.value.revoked) await this.#dismiss(revoked, "instanceRevoked");
     this.#log("instance.registered", request.reference, { instance: instanceId, user: request.user.userId });
     return ok({ instanceId });
   }
@@ -81,18 +83,15 @@ export class UserHub extends DurableObject<Env> {
   }
 
   /**
-   * Revokes one instance, or all (`*`) that registered or were renewed at `until` (milliseconds since
-   * 1970) or before; their sockets are closed at once. Answers how many.
+   * Revokes one instance, or all (`*`) that registered at `until` (milliseconds since 1970) or before; their sockets are closed at once. Answers how many.
    */
   async revoke(instanceId: string, reference: string, until = Number.POSITIVE_INFINITY): Promise<number> {
     const revoked = this.#instances
       .all(this.clock())
-      .filter((one) => (instanceId === "*" || one.instanceId === instanceId) && one.renewed <= until)
+      .filter((one) => (instanceId === "*" || one.instanceId === instanceId) && one.created <= until)
       .map((one) => one.instanceId);
-    for (const id of revoked) {
-      this.#instances.remove(id);
-      this.#dismiss(id);
-    }
+    for (const id of revoked) this.#instances.remove(id);
+    for (const id of revoked) await this.#dismiss(id, "instanceRevoked");
     this.#log("instance.revoked", reference, { count: revoked.length });
     return revoked.length;
   }
@@ -105,7 +104,7 @@ export class UserHub extends DurableObject<Env> {
 
   async setBlocked(blocked: boolean, reference: string): Promise<void> {
     this.#instances.setBlocked(blocked);
-    if (blocked) this.#connections.close(undefined, closeCodes.unauthorized, "userBlocked");
+    if (blocked) await this.#dismiss(undefined, "userBlocked");
     this.#log(blocked ? "user.blocked" : "user.unblocked", reference);
   }
 
@@ -141,7 +140,8 @@ export class UserHub extends DurableObject<Env> {
     // Sent before it is written: what follows a write waits for the disk.
     const delivered = await this.deliver(ring);
     const { callId, origin, until } = ring;
-    this.#ringing.add({ callId, origin, until }, this.clock());
+    // With no device the call is over: there is nothing to offer to one that comes later.
+    if (delivered.available.length > 0) this.#ringing.add({ callId, origin, until }, this.clock());
     return { known, blocked, ...delivered };
   }
 
@@ -150,10 +150,9 @@ export class UserHub extends DurableObject<Env> {
     const all = this.#connections.all();
     for (const { frame, to, except } of delivery.frames) {
       for (const { socket, connection, key } of all) {
-        const meant = to === undefined ? key !== except && isAvailable(connection) : key === to;
-        if (!meant) continue;
-        this.#frames.deliver(socket, frame);
-        if (frame.event.event === "ended") this.#letGo(socket, frame);
+        // A device that went to the background while it rang has to hear the end.
+        const rings = frame.event.event !== "incoming" || isAvailable(connection);
+        if (to === undefined ? key !== except && rings : key === to) this.#calls.deliver(socket, frame);
       }
     }
     return {
@@ -182,7 +181,9 @@ export class UserHub extends DurableObject<Env> {
     } else {
       this.ctx.acceptWebSocket(server, [claims.instanceId]);
       const { applicationKey, userId, instanceId, reference } = claims;
-      const state = { listening: false, background: false, calls: [], badFrames: 0 };
+      const { expires = claims.expires } =
+        this.#instances.all(this.clock()).find((one) => one.instanceId === instanceId) ?? {};
+      const state = { listening: false, background: false, calls: [], badFrames: 0, expires };
       server.serializeAttachment({ applicationKey, userId, instanceId, reference, ...state });
     }
     return new Response(null, {
@@ -196,10 +197,10 @@ export class UserHub extends DurableObject<Env> {
     await this.#frames.handle(socket, message);
   }
 
-  override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
-    // 1005 and 1006 stand for "no code" and may not be sent.
-    socket.close(code === 1005 || code === 1006 ? 1000 : code, reason);
+  override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
     await this.#gone(socket, code);
+    // Not with the client's code: some that may be received may not be sent.
+    socket.close(1000);
   }
 
   override async webSocketError(socket: WebSocket): Promise<void> {
@@ -213,7 +214,8 @@ export class UserHub extends DurableObject<Env> {
     const others = this.#connections.all().filter((one) => one.socket !== socket);
     this.#log("connection.closed", connection.reference, { instance: connection.instanceId, code });
     if (connection.connectionId && others.length === 0) this.#kv.put("lastSeen", this.clock());
-    await this.#frames.socketGone(socket);
+    // A connection that came back on another socket has taken its calls along.
+    if (!others.some(({ key }) => key === keyOf(connection))) await this.#calls.leave(socket, "away");
   }
 
   #refusal(instanceId: string) {
@@ -224,14 +226,12 @@ export class UserHub extends DurableObject<Env> {
       : null;
   }
 
-  #dismiss(instanceId: string): void {
-    this.#connections.close(instanceId, closeCodes.unauthorized, "instanceRevoked");
-  }
-
-  #letGo(socket: WebSocket, frame: CallFrame): void {
-    const { calls } = this.#connections.of(socket);
-    const rest = calls.filter((call) => call.callId !== frame.callId);
-    if (rest.length < calls.length) this.#connections.change(socket, { calls: rest });
+  /** Closes the sockets of an instance, or all; their calls end now, whether the clients obey or not. */
+  async #dismiss(instanceId: string | undefined, reason: ErrorName): Promise<void> {
+    for (const socket of this.#connections.socketsOf(instanceId)) {
+      this.#connections.dismiss(socket, closeCodes.unauthorized, reason);
+      await this.#calls.leave(socket, "gone");
+    }
   }
 
   async #fetchIceServers(reference: string): Promise<Result<IceServersResult>> {

@@ -53,8 +53,8 @@ async function claimsOf(
   }
   const accepted = await acceptToken(env, token.slice(tokenSubprotocolPrefix.length));
   if (!accepted.ok) return accepted;
-  const { applicationKey, userId, instanceId } = accepted.value;
-  return { applicationKey, userId, instanceId, reference };
+  const { applicationKey, userId, instanceId, expires } = accepted.value;
+  return { applicationKey, userId, instanceId, expires, reference };
 }
 
 function refuseSocket(error: ErrorBody, offered: readonly string[]): Response {
