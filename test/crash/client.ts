@@ -131,13 +131,12 @@ export class Client {
     }
   }
 
-  /** After a resume: what lies above `n` was lost. */
+  /** After a resume: what lies above `n` was lost. What does not is said twice, which must do no harm. */
   #resend(n: number): void {
     this.#ready = true;
-    const applied = this.#outbox.filter((operation) => operation.n <= n);
-    this.#outbox = this.#outbox.filter((operation) => operation.n > n);
-    for (const { settle } of applied) settle(null);
     for (const operation of this.#outbox) this.#post(operation);
+    for (const { settle } of this.#outbox.filter((operation) => operation.n <= n)) settle(null);
+    this.#outbox = this.#outbox.filter((operation) => operation.n > n);
   }
 
   #post(operation: Operation): void {
