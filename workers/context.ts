@@ -14,6 +14,8 @@ export interface EdgeEnv extends HonoEnv {
     application: Application;
     /** The instance that the request comes from. */
     instance: InstanceClaims;
+    /** Milliseconds since 1970: a token is issued as of then, so that a later revocation ends it. */
+    asOf: number;
     /** The body, at most 64 KiB. */
     body: Uint8Array<ArrayBuffer>;
   };

@@ -7,7 +7,7 @@ import { authenticateRequest } from "../core/authentication/rest";
 import type { Env } from "../durable-objects/env";
 import { userHub } from "../durable-objects/names";
 import { fail, isApplicationKey, ok, type Result } from "../protocol";
-import { type EdgeContext, type EdgeEnv, findApplication } from "./context";
+import { type EdgeContext, type EdgeEnv, findApplication, findPresentApplication } from "./context";
 import { refuse, refuseWith } from "./respond";
 
 /** A signed request or Basic. Sets `application`. */
@@ -37,8 +37,12 @@ export const asInstance = createMiddleware<EdgeEnv>(async (context, next) => {
   return next();
 });
 
-/** An instance's token, also one that has expired and may be renewed; the hub is not asked. Sets `instance`. */
+/**
+ * An instance's token, also one that has expired and may be renewed; the hub is not asked. Sets
+ * `instance` and `asOf`.
+ */
 export const asInstanceToRenew = createMiddleware<EdgeEnv>(async (context, next) => {
+  context.set("asOf", Date.now());
   const instance = await instanceOf(context, true);
   return instance.ok ? next() : refuse(context, instance.error);
 });
@@ -63,7 +67,10 @@ export const ofApplication = createMiddleware<EdgeEnv>(async (context, next) => 
 });
 
 /**
- * What an instance token says, when its application is there and has not revoked it.
+ * What an instance token says, when its application is there and has not revoked it. `renewing`
+ * goes by what the database says now: a renewed token would outlive a revocation that memory has
+ * not heard of.
+ *
  * Errors: invalidToken, tokenExpired, unauthorized (no such application), instanceRevoked.
  */
 export async function acceptToken(
@@ -73,7 +80,8 @@ export async function acceptToken(
 ): Promise<Result<InstanceClaims>> {
   const claims = await verifyInstanceToken(env.MASTER_KEY, token, Date.now(), renewing);
   if (!claims.ok) return claims;
-  const application = await findApplication(env, claims.value.applicationKey);
+  const find = renewing ? findPresentApplication : findApplication;
+  const application = await find(env, claims.value.applicationKey);
   if (!application) return fail("unauthorized", { detail: "The application was deleted." });
   return claims.value.issuedAt < application.instancesValidFrom ? fail("instanceRevoked") : claims;
 }

@@ -1,7 +1,9 @@
 import { runInDurableObject } from "cloudflare:test";
 import { expect, test } from "vitest";
 import { deleteApplication, rotateSecret } from "../../core/applications/applications";
+import type { Store } from "../../core/applications/store";
 import { noteUser } from "../../core/applications/users";
+import type { Env } from "../../durable-objects/env";
 import { userHub } from "../../durable-objects/names";
 import { storeOf } from "../../workers/context";
 import { continueOldestRevocation, continueRevocation } from "../../workers/revocation";
@@ -13,6 +15,11 @@ async function applicationWithUsers() {
   const app = await newApplication();
   for (const name of names) await newInstance(app, name);
   return app;
+}
+
+/** A millisecond is all that may lie between a registration and what a test does next. */
+function later(env: Env): Store {
+  return { ...storeOf(env), now: () => Date.now() + 1 };
 }
 
 async function countInstances(applicationKey: string): Promise<number[]> {
@@ -43,6 +50,17 @@ test("a token is refused before its hub has been told", async () => {
   const ice = (token: string) => request("GET", "/v1/ice-servers", { headers: bearer(token) });
   expect((await ice(alice.token)).body.errorCode).toBe(40105);
   expect((await ice(late.token)).status).toBe(200);
+});
+
+test("where the rotation is not known yet, an instance is not renewed past it", async () => {
+  const app = await newApplication();
+  const { token } = await newInstance(app, "a");
+  // This location now remembers the application.
+  expect((await request("GET", "/v1/ice-servers", { headers: bearer(token) })).status).toBe(200);
+  await rotateSecret(later(bindings), app.key, { keepOld: false, revokeInstances: true });
+  const renewed = await request("POST", "/v1/instances/renew", { headers: bearer(token) });
+  expect(renewed.body.errorCode).toBe(40105);
+  await continueRevocation(bindings, app.key, "test");
 });
 
 test("who registers after it is left alone, be the user new or not", async () => {

@@ -62,10 +62,10 @@ export const instances = new Hono<EdgeEnv>()
   })
   .post("/renew", asInstanceToRenew, async (context) => {
     const { env } = context;
-    const { instance, reference } = context.var;
+    const { asOf, instance, reference } = context.var;
     const renewed = await userHub(env, instance).renew(instance.instanceId, reference);
     if (!renewed.ok) return refuse(context, renewed.error);
-    const issued = await issueInstanceToken(env.MASTER_KEY, instance, Date.now(), renewed.value.expires);
+    const issued = await issueInstanceToken(env.MASTER_KEY, instance, asOf, renewed.value.expires);
     return context.json(resultOf(instance.instanceId, issued), 200);
   })
   // A device may log out after its token has expired.
