@@ -1,0 +1,178 @@
+import type { CallData, LogEntry, Side } from "../../core/calls/call-data";
+import type { CallInput } from "../../core/calls/machine";
+import type { CallFrame, CallResult } from "../../protocol";
+import type { Env } from "../env";
+import { userHub } from "../names";
+import type { Ring } from "../user-hub/rpc";
+
+interface Session {
+  env: Env;
+  call(): CallData;
+  /** A delivery has found out something about a connection. */
+  found(input: CallInput): Promise<unknown>;
+  /** Deliver again after so many milliseconds. */
+  again(delay: number): Promise<void>;
+  wait(work: Promise<unknown>): void;
+  log(event: string, fields: Record<string, string | number>): void;
+}
+
+/** Hands a call's events to the hubs of both sides, each side's in order and none lost. */
+export class Deliveries {
+  readonly #session: Session;
+  /** The last seq handed to each side's hub since this object woke up. */
+  #sent: Record<Side, number>;
+  readonly #sending: Record<Side, Promise<void> | null> = { caller: null, callee: null };
+  /** Deliveries that failed, one after the other. */
+  #failures = 0;
+
+  /**
+   * After a crash nobody knows what was delivered, so a party gets again what it has not
+   * acknowledged. Devices that only ring are offered the call by their hub when they connect.
+   */
+  constructor(call: CallData | undefined, session: Session) {
+    this.#session = session;
+    this.#sent = { caller: 0, callee: call && !call.callee.connection ? call.logs.callee.last : 0 };
+  }
+
+  /** A call starts: nothing of it has been told. */
+  begin(): void {
+    this.#sent = { caller: 0, callee: 0 };
+  }
+
+  /**
+   * What is new for nobody but the asker travels in its result, which saves a request to its hub.
+   * Only what a later event may overtake without harm: that it is progressing, and that it is over.
+   */
+  tellInResult(asker: string): Omit<CallResult, "time"> {
+    const call = this.#session.call();
+    const side = call.caller.connection === asker ? "caller" : "callee";
+    const news = call.logs[side].entries.filter((entry) => entry.seq > this.#sent[side]);
+    const [entry] = news;
+    const forAsker = call[side].connection === asker && entry?.except === undefined;
+    if (!entry || news.length > 1 || !forAsker || this.#sending[side]) return {};
+    const { event } = entry;
+    if (event.event !== "progressing" && event.event !== "ended") return {};
+    this.#sent[side] = call.logs[side].last;
+    if (event.event === "progressing") return { devices: event.devices };
+    const { event: _, ...ended } = event;
+    return { ended };
+  }
+
+  /** Offers the call to the callee's devices. */
+  async ring(): Promise<Extract<CallInput, { type: "rung" }>> {
+    const call = this.#session.call();
+    const { entries, last } = call.logs.callee;
+    this.#sent.callee = last;
+    const ring: Ring = {
+      user: call.callee,
+      callId: call.callId,
+      origin: originFor(call),
+      until: call.times.started + call.ringFor,
+      frames: entries.map((entry) => ({ frame: frameOf(call, entry, "callee") })),
+      reference: call.reference,
+    };
+    const answer = await userHub(this.#session.env, call.callee).ring(ring);
+    return {
+      type: "rung",
+      devices: answer.available.length,
+      pushTargets: 0,
+      known: answer.known,
+      blocked: answer.blocked,
+    };
+  }
+
+  /** Hands both hubs what is new for them; resolves when they have it, or when it is left to the alarm. */
+  tell(): Promise<unknown> {
+    return Promise.all([this.#tell("caller"), this.#tell("callee")]);
+  }
+
+  /** Hands a side's hub what is new for it, one delivery at a time, so that order is kept. */
+  #tell(side: Side): Promise<void> | null {
+    if (this.#sending[side] || this.#session.call().logs[side].last <= this.#sent[side])
+      return this.#sending[side];
+    const sending = this.#send(side).finally(() => {
+      this.#sending[side] = null;
+    });
+    this.#sending[side] = sending;
+    this.#session.wait(sending);
+    return sending;
+  }
+
+  async #send(side: Side): Promise<void> {
+    for (let attempt = 1; attempt <= 3; ) {
+      const { entries, last } = this.#session.call().logs[side];
+      const news = entries.filter((entry) => entry.seq > this.#sent[side]);
+      if (last <= this.#sent[side]) return;
+      try {
+        await this.#deliver(side, news, "away");
+        this.#sent[side] = last;
+        this.#failures = 0;
+        this.#forgetTold(side, last);
+      } catch (error) {
+        // The hub was restarted. What it did not take, it gets again; a client knows repetitions by their seq.
+        this.#session.log("call.deliver.failed", { side, attempt, error: String(error) });
+        attempt += 1;
+      }
+    }
+    this.#failures += 1;
+    await this.#session.again(Math.min(30_000, 500 * 2 ** this.#failures));
+  }
+
+  /** What the devices that did not get the call had to hear is said; should one come back, it is told anew. */
+  #forgetTold(side: Side, last: number): void {
+    const log = this.#session.call().logs[side];
+    log.entries = log.entries.filter((entry) => entry.except === undefined || entry.seq > last);
+  }
+
+  async #deliver(side: Side, entries: LogEntry[], missing: "away" | "absent"): Promise<void> {
+    const call = this.#session.call();
+    const user = call[side];
+    const { connected } = await userHub(this.#session.env, user).deliver({
+      user,
+      frames: entries.map((entry) => ({
+        frame: frameOf(call, entry, side),
+        to: side === "caller" ? call.caller.connection : entry.to,
+        except: entry.except,
+      })),
+      reference: call.reference,
+    });
+    const {
+      state,
+      [side]: { connection },
+    } = this.#session.call();
+    if (!connection || state === "ended") return;
+    if (!connected.includes(connection)) {
+      await this.#session.found(
+        missing === "away" ? { type: "away", from: user, connection } : { type: "absent", side },
+      );
+    } else if (missing === "absent") {
+      await this.#session.found({ type: "present", from: user, connection, ack: 0 });
+    }
+  }
+
+  /** Sees whether a side's connection is there; `missing`: what it means for the call if it is not. */
+  probe(side: Side, missing: "away" | "absent"): void {
+    if (this.#session.call().state === "ended") return;
+    // Should it fail, the deadline asks again.
+    this.#session.wait(this.#deliver(side, [], missing).catch(() => {}));
+  }
+}
+
+/** An event as a side's connections get it. */
+export function frameOf(call: CallData, entry: Pick<LogEntry, "seq" | "event">, side: Side): CallFrame {
+  const origin = side === "callee" ? originFor(call) : undefined;
+  const { seq, event } = entry;
+  return { type: "call", callId: call.callId, ...(origin && { origin }), seq, event };
+}
+
+/** For a device that was away when another one answered. */
+export function takenElsewhere(call: CallData): CallFrame {
+  const times = { ...call.times, ended: call.times.answered };
+  const event = { event: "ended", cause: "otherDeviceAnswered", times } as const;
+  return frameOf(call, { seq: call.logs.callee.last, event }, "callee");
+}
+
+/** The application that the callee has to name, if the call is another one's. */
+function originFor({ applicationKey, callee }: CallData): string | undefined {
+  return applicationKey === callee.applicationKey ? undefined : applicationKey;
+}
