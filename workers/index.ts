@@ -1,9 +1,9 @@
 /** The Worker: requests, the cron, and the classes of the objects. */
 import { forgetSignatures } from "../core/applications/users";
-import { newReference } from "../core/log";
+import { log, newReference } from "../core/log";
 import type { Env } from "../durable-objects/env";
 import { app } from "./app";
-import { continueOldestRevocation } from "./revocation";
+import { continueRevocations } from "./revocation";
 
 export { CallSession } from "../durable-objects/call-session/call-session";
 export { UserHub } from "../durable-objects/user-hub/user-hub";
@@ -11,7 +11,12 @@ export { UserHub } from "../durable-objects/user-hub/user-hub";
 export default {
   fetch: app.fetch,
   async scheduled(_event, env) {
-    await continueOldestRevocation(env, newReference());
-    await forgetSignatures(env.DB, Date.now());
+    const reference = newReference();
+    const tasks = [continueRevocations(env, reference), forgetSignatures(env.DB, Date.now())];
+    for (const outcome of await Promise.allSettled(tasks)) {
+      if (outcome.status === "rejected") {
+        log("error", "cron.failed", { reference, error: String(outcome.reason) });
+      }
+    }
   },
 } satisfies ExportedHandler<Env>;

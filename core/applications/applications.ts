@@ -189,10 +189,11 @@ function isValid(key: string) {
 
 /** A revocation starts from the first user, also when another one is under way. */
 function noteRevocation(store: Store, applicationKey: string) {
+  const fresh = { after: "", since: store.now(), failed: [], told: false, served: 0 };
   return database(store.db)
     .insert(revocations)
-    .values({ applicationKey, after: "", since: store.now() })
-    .onConflictDoUpdate({ target: revocations.applicationKey, set: { after: "", since: store.now() } });
+    .values({ applicationKey, ...fresh })
+    .onConflictDoUpdate({ target: revocations.applicationKey, set: fresh });
 }
 
 async function newSecret(store: Store, applicationKey: string) {

@@ -33,9 +33,15 @@ export const applications = sqliteTable("applications", {
  */
 export const revocations = sqliteTable("revocations", {
   applicationKey: text().primaryKey(),
-  /** The last user whose hub was told. */
+  /** The last user whose hub was told, or is in `failed`. */
   after: text().notNull(),
   since: integer().notNull(),
+  /** Users whose hubs could not be told yet; at most 1,000. */
+  failed: text({ mode: "json" }).$type<string[]>().notNull().default([]),
+  /** All hubs know: what is left of a deleted application is cleared away. */
+  told: integer({ mode: "boolean" }).notNull().default(false),
+  /** When the cron last worked on it, so that each one has its turn. */
+  served: integer().notNull().default(0),
 });
 
 /** A table of its own, so that an old and a new secret can be valid side by side. */

@@ -14,7 +14,7 @@ import { isUserId } from "../../protocol";
 import { type EdgeEnv, forgetApplication, storeOf } from "../context";
 import { ofApplication } from "../guards";
 import { parseBody, parseQuery, refuse, refuseWith } from "../respond";
-import { continueRevocation } from "../revocation";
+import { startRevocation } from "../revocation";
 import { applicationKey, between, pageLimit, pageOf, text } from "../schemas";
 import { users } from "./users";
 
@@ -60,7 +60,7 @@ const applications = new Hono<EdgeEnv>()
     forgetApplication(key);
     if (!rotated.ok) return refuse(context, rotated.error);
     if (!how.value.revokeInstances) return context.json(rotated.value);
-    const { told, complete } = await continueRevocation(env, key, reference);
+    const { told, complete } = await startRevocation(env, key, reference);
     return context.json({ ...rotated.value, revocation: { users: told, complete } });
   })
   .delete("/:key/secrets/:secretId", async (context) => {
@@ -80,7 +80,7 @@ const applications = new Hono<EdgeEnv>()
     const deleted = await deleteApplication(storeOf(env), key);
     forgetApplication(key);
     if (!deleted.ok) return refuse(context, deleted.error);
-    await continueRevocation(env, key, reference);
+    await startRevocation(env, key, reference);
     return context.body(null, 204);
   })
   .post("/:key/users/:userId/token", async (context) => {
