@@ -1,4 +1,5 @@
 /** What a request carries through the edge. */
+import { waitUntil } from "cloudflare:workers";
 import type { Context, Env as HonoEnv } from "hono";
 import { ApplicationCache } from "../core/applications/application-cache";
 import { type Application, loadApplication } from "../core/applications/applications";
@@ -37,19 +38,15 @@ export function storeOf(env: Env): Store {
   };
 }
 
-/** The application with this key, from memory where it can be. */
-export function findApplication(env: Env, key: string): Promise<Application | undefined> {
-  const store = storeOf(env);
-  return applications.find(key, store.now(), () => loadApplication(store, key));
-}
-
 /**
- * The application as it is now. A registration goes by it: what it gives lasts, so that a secret
- * that was revoked elsewhere must not buy one for as long as memory is behind.
+ * The application with this key, from memory when that is no older than `maxAge` milliseconds (30
+ * seconds at most). What lasts goes by the application as it is now, 0: a secret that was revoked
+ * elsewhere must not buy an instance for as long as memory is behind.
  */
-export function findPresentApplication(env: Env, key: string): Promise<Application | undefined> {
-  forgetApplication(key);
-  return findApplication(env, key);
+export function findApplication(env: Env, key: string, maxAge?: number): Promise<Application | undefined> {
+  const store = storeOf(env);
+  const load = () => loadApplication(store, key);
+  return applications.find(key, { now: store.now, load, keepAlive: waitUntil }, maxAge);
 }
 
 /** After a change of an application. */

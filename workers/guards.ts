@@ -7,7 +7,7 @@ import { authenticateRequest } from "../core/authentication/rest";
 import type { Env } from "../durable-objects/env";
 import { userHub } from "../durable-objects/names";
 import { fail, isApplicationKey, ok, type Result } from "../protocol";
-import { type EdgeContext, type EdgeEnv, findApplication, findPresentApplication } from "./context";
+import { type EdgeContext, type EdgeEnv, findApplication } from "./context";
 import { refuse, refuseWith } from "./respond";
 
 /** A signed request or Basic. Sets `application`. */
@@ -80,8 +80,7 @@ export async function acceptToken(
 ): Promise<Result<InstanceClaims>> {
   const claims = await verifyInstanceToken(env.MASTER_KEY, token, Date.now(), renewing);
   if (!claims.ok) return claims;
-  const find = renewing ? findPresentApplication : findApplication;
-  const application = await find(env, claims.value.applicationKey);
+  const application = await findApplication(env, claims.value.applicationKey, renewing ? 0 : undefined);
   if (!application) return fail("unauthorized", { detail: "The application was deleted." });
   return claims.value.issuedAt < application.instancesValidFrom ? fail("instanceRevoked") : claims;
 }

@@ -1,5 +1,5 @@
 import { CompactSign } from "jose";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { issueInstanceToken } from "../../core/authentication/instance-token";
 import { registrationTokenKey } from "../../core/authentication/registration-token";
 import {
@@ -280,6 +280,22 @@ test("a secret that was revoked at another location registers nobody from here",
     .bind(own.key)
     .run();
   expect((await register(await tokenRegistration(own, "alice"))).body.errorCode).toBe(40102);
+});
+
+test("who has no secret makes the database read once, be the application there or not", async () => {
+  const own = await newApplication();
+  const batch = vi.spyOn(Object.getPrototypeOf(bindings.DB), "batch");
+  const attempt = async (key: string) =>
+    (await register({ applicationKey: key, userId: "x", signature: "nonsense", sequence: 1 })).body.errorCode;
+  for (const [key, code] of [
+    [own.key, 40102],
+    [crypto.randomUUID(), 40100],
+  ] as const) {
+    batch.mockClear();
+    for (let n = 0; n < 20; n++) expect(await attempt(key)).toBe(code);
+    expect(batch.mock.calls.length).toBeLessThan(3);
+  }
+  batch.mockRestore();
 });
 
 test("a token of the administrator registers", async () => {
