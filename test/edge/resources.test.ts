@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { type CallRecord, writeCallRecord } from "../../core/calls/archive";
 import type { CallStatistics } from "../../protocol";
 import worker from "../../workers/index";
@@ -282,6 +282,18 @@ describe("the rest", () => {
     expect(status).toBe(200);
     expect(body).toMatchObject({ status: "ok", environment: "local", checks: { database: "ok" } });
     expect(Math.abs(Date.parse(body.time) - Date.now())).toBeLessThan(10_000);
+  });
+
+  test("health asks the database once a second, and says when it does not answer", async () => {
+    const all = vi.fn(async () => Promise.reject(new Error("D1 is overloaded")));
+    const env = { ...bindings, DB: { prepare: () => ({ all }) } as unknown as D1Database };
+    const context = { waitUntil() {}, passThroughOnException() {} } as unknown as ExecutionContext;
+    const ask = () => worker.fetch(new Request("https://carillon.test/health"), env, context);
+    for (const answer of await Promise.all([ask(), ask(), ask()])) {
+      expect(answer.status).toBe(503);
+      expect(await answer.json()).toMatchObject({ status: "degraded", checks: { database: "failed" } });
+    }
+    expect(all).toHaveBeenCalledTimes(1);
   });
 
   test("an unknown path below /v1 is a JSON 404 with a reference", async () => {
