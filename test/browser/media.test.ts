@@ -119,6 +119,7 @@ test("nothing of the callee leaves before its answer", async () => {
   expect(before.checks).toEqual({ received: 0, sent: 0 });
   expect((await bob.sample()).checks).toEqual({ received: 0, sent: 0 });
   expect(await alice.page.evaluate(() => window.harness.peers.at(-1)?.remoteDescription)).toBeNull();
+  expect(bob.sent.flatMap((frame) => (frame.type === "call" ? [frame.op.op] : []))).toEqual(["ringing"]);
 
   await incoming.answer();
   await outgoing.until("established");

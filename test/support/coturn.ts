@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { freePort, killTree, startProgram, until } from "./programs";
 
 export interface Relay {
+  port: number;
   /** What the platform takes: TURN_URLS and TURN_SECRET. */
   env: { TURN_URLS: string; TURN_SECRET: string };
   stop(): Promise<void>;
@@ -12,8 +13,9 @@ export interface Relay {
 
 const secret = "relay-secret-of-the-tests";
 
-export async function startRelay(): Promise<Relay> {
-  const port = await freePort();
+/** Starts one; on a given port, it takes the place of one that was there. */
+export async function startRelay(given?: number): Promise<Relay> {
+  const port = given ?? (await freePort());
   const program = startProgram(
     process.env.TURNSERVER_PATH ??
       ["/usr/bin/turnserver", "/usr/sbin/turnserver"].find(existsSync) ??
@@ -39,6 +41,7 @@ export async function startRelay(): Promise<Relay> {
     return answersBinding(port);
   });
   return {
+    port,
     env: {
       TURN_URLS: `turn:127.0.0.1:${port}?transport=udp,turn:127.0.0.1:${port}?transport=tcp`,
       TURN_SECRET: secret,
