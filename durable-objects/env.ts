@@ -16,6 +16,9 @@ export interface Env {
   /** `local`, `sandbox` or `production`. */
   ENVIRONMENT: string;
 
+  /** Limits registrations and guesses per address; without it there is no limit. */
+  RATE_LIMIT?: RateLimit;
+
   /** Cloudflare TURN: https://developers.cloudflare.com/realtime/turn/ */
   TURN_KEY_ID?: string;
   TURN_KEY_API_TOKEN?: string;

@@ -6,6 +6,7 @@ import { routePath } from "hono/route";
 import { log, newReference } from "../core/log";
 import type { EdgeEnv } from "./context";
 import { asAdministrator, asApplication, asInstance } from "./guards";
+import { limitGuesses } from "./rate-limit";
 import { readBody, refuse, refuseWith } from "./respond";
 import { admin } from "./routes/admin";
 import { calls } from "./routes/calls";
@@ -58,7 +59,7 @@ app.use(logged);
 app.route("/health", health);
 // Before the rest, which would change the headers of an upgrade.
 app.get("/v1/connect", connect);
-app.use("/v1/*", crossOrigin, withBody);
+app.use("/v1/*", crossOrigin, limitGuesses, withBody);
 app.route("/v1/instances", instances);
 app.use("/v1/users/*", asApplication).route("/v1/users", users);
 app.use("/v1/calls/*", asApplication).route("/v1/calls", calls);

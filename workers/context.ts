@@ -6,6 +6,7 @@ import { type Application, loadApplication } from "../core/applications/applicat
 import type { Store } from "../core/applications/store";
 import type { InstanceClaims } from "../core/authentication/instance-token";
 import type { Env } from "../durable-objects/env";
+import type { ErrorName } from "../protocol";
 
 export interface EdgeEnv extends HonoEnv {
   Bindings: Env;
@@ -17,6 +18,8 @@ export interface EdgeEnv extends HonoEnv {
     instance: InstanceClaims;
     /** Milliseconds since 1970: a token is issued as of then, so that a later revocation ends it. */
     asOf: number;
+    /** The error that the request was answered with. */
+    refused: ErrorName;
     /** The body, at most 64 KiB. */
     body: Uint8Array<ArrayBuffer>;
   };

@@ -12,6 +12,7 @@ import type { RegistrationProof } from "../../durable-objects/user-hub/rpc";
 import { fail, ok, type RegistrationResult, type Result } from "../../protocol";
 import { type EdgeEnv, findApplication } from "../context";
 import { asInstanceToRenew } from "../guards";
+import { mayRegister, refuseRate } from "../rate-limit";
 import { parseBody, parseValue, refuse, refuseWith } from "../respond";
 import { applicationKey, deviceId, text, userId } from "../schemas";
 
@@ -42,6 +43,7 @@ export const instances = new Hono<EdgeEnv>()
     if (!who.ok) return refuse(context, who.error);
     const credentials = parseCredentials(JSON.parse(new TextDecoder().decode(context.var.body)));
     if (!credentials.ok) return refuse(context, credentials.error);
+    if (!(await mayRegister(context, who.value.applicationKey))) return refuseRate(context);
     const proven = await proveNow(env, who.value, credentials.value);
     if (!proven.ok) return refuse(context, proven.error);
 
