@@ -1,11 +1,21 @@
 /** The values that several endpoints read. Each message follows the name of the field. */
 import { z } from "zod/mini";
-import { isApplicationKey, isUserId, isUuid, limits } from "../protocol";
+import { isApplicationKey, isUserId, isUuid, limits, parseAddress } from "../protocol";
 
 export const applicationKey = z.string().check(z.refine(isApplicationKey, "has to be a lowercase GUID"));
 export const userId = z
   .string()
   .check(z.refine(isUserId, "has to be 1 to 40 printable ASCII characters without spaces"));
+/**
+ * Of a user who registers. What callees read as a user of an application, and dial as one, must not
+ * be the name of somebody else.
+ */
+export const newUserId = userId.check(
+  z.refine(
+    (value) => parseAddress(value).applicationKey === undefined,
+    "must not end with @ and an application key, which is the address of that application's user",
+  ),
+);
 export const uuid = z.string().check(z.refine(isUuid, "has to be a lowercase UUID"));
 
 /** A text of bounded length. */

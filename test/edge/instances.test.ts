@@ -44,6 +44,7 @@ describe("POST /v1/instances", () => {
     ["a user of 41", { userId: "x".repeat(41) }, "userId"],
     ["a user with a space", { userId: "a b" }, "userId"],
     ["a user with an umlaut", { userId: "jörg" }, "userId"],
+    ["a user who is the address of another's", { userId: `b@${app.key}` }, "userId"],
     ["a device that is a number", { deviceId: 7 }, "deviceId"],
     ["a device of 65", { deviceId: "x".repeat(65) }, "deviceId"],
     ["no signature", { signature: undefined }, "signature"],
@@ -69,6 +70,12 @@ describe("POST /v1/instances", () => {
       expect([answer.status, answer.body.errorCode]).toEqual([400, 40001]);
     },
   );
+
+  test("an @ is a character like others, unless an application key follows", async () => {
+    for (const userId of ["alice@example.com", "@", `@${app.key}`]) {
+      expect((await register(await tokenRegistration(app, userId))).status).toBe(201);
+    }
+  });
 
   test("400/40003 for a body of more than 64 KiB", async () => {
     const answer = await register({ ...(await good()), more: "x".repeat(65_536) });

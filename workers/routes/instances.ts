@@ -14,11 +14,11 @@ import { type EdgeEnv, findApplication } from "../context";
 import { asInstanceToRenew } from "../guards";
 import { mayRegister, refuseRate } from "../rate-limit";
 import { parseBody, parseValue, refuse, refuseWith } from "../respond";
-import { applicationKey, deviceId, text, userId } from "../schemas";
+import { applicationKey, deviceId, newUserId, text } from "../schemas";
 
 const refusalMs = 1_000;
 
-const identity = z.object({ applicationKey, userId, deviceId: z.optional(deviceId) });
+const identity = z.object({ applicationKey, userId: newUserId, deviceId: z.optional(deviceId) });
 const signed = z.object({
   signature: text(512),
   sequence: z
