@@ -10,6 +10,8 @@ export const limits = {
   sdpBytes: 40_000,
   candidateBytes: 1_024,
   candidatesPerFrame: 64,
+  /** From the opening of a socket to its hello. */
+  helloSeconds: 30,
   /** Frames that do not parse, one after the other, before the socket is closed. */
   badFrames: 3,
   framesPerSecond: 100,

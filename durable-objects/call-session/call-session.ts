@@ -27,6 +27,7 @@ export class CallSession extends DurableObject<Env> {
     env: this.env,
     call: () => this.#required(),
     found: (input) => this.#apply(input),
+    store: () => this.ctx.storage.kv.put("call", this.#required()),
     again: (delay) => this.#alarm.by(this.clock() + delay),
     wait: (work) => this.ctx.waitUntil(work),
     log: (event, fields) => this.#log(event, fields),
@@ -243,14 +244,15 @@ function keyOf(party: Party): string {
   return `${party.instanceId}/${party.connectionId}`;
 }
 
-/** An acknowledgement alone is no news: should it be lost, events are sent again and known by their seq. */
+/**
+ * An acknowledgement alone is no news: should it be lost, events are sent again and known by their
+ * seq. Nor is it that media flows, which a client says again when it resumes.
+ */
 function isWorthStoring(before: CallData, after: CallData): boolean {
   return (
     before.logs.caller.last !== after.logs.caller.last ||
     before.logs.callee.last !== after.logs.callee.last ||
     before.state !== after.state ||
-    before.flowing.caller !== after.flowing.caller ||
-    before.flowing.callee !== after.flowing.callee ||
     JSON.stringify(before.deadlines) !== JSON.stringify(after.deadlines)
   );
 }

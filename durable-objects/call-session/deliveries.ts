@@ -10,6 +10,8 @@ interface Session {
   call(): CallData;
   /** A delivery has found out something about a connection. */
   found(input: CallInput): Promise<unknown>;
+  /** The call's log was shortened. */
+  store(): void;
   /** Deliver again after so many milliseconds. */
   again(delay: number): Promise<void>;
   wait(work: Promise<unknown>): void;
@@ -121,7 +123,10 @@ export class Deliveries {
   /** What the devices that did not get the call had to hear is said; should one come back, it is told anew. */
   #forgetTold(side: Side, last: number): void {
     const log = this.#session.call().logs[side];
-    log.entries = log.entries.filter((entry) => entry.except === undefined || entry.seq > last);
+    const rest = log.entries.filter((entry) => entry.except === undefined || entry.seq > last);
+    if (rest.length === log.entries.length) return;
+    log.entries = rest;
+    this.#session.store();
   }
 
   async #deliver(side: Side, entries: LogEntry[], missing: "away" | "absent"): Promise<void> {

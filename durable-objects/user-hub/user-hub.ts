@@ -168,6 +168,7 @@ export class UserHub extends DurableObject<Env> {
     const claims = JSON.parse(request.headers.get("x-carillon-claims") ?? "null") as SocketClaims | null;
     if (!claims) return new Response(null, { status: 403 });
     const { 0: client, 1: server } = new WebSocketPair();
+    this.#connections.sweep(this.clock());
     const refusal = this.#refusal(claims.instanceId);
     if (refusal) {
       server.accept();
@@ -183,7 +184,14 @@ export class UserHub extends DurableObject<Env> {
       const { applicationKey, userId, instanceId, reference } = claims;
       const { expires = claims.expires } =
         this.#instances.all(this.clock()).find((one) => one.instanceId === instanceId) ?? {};
-      const state = { listening: false, background: false, calls: [], badFrames: 0, expires };
+      const state = {
+        since: this.clock(),
+        listening: false,
+        background: false,
+        calls: [],
+        badFrames: 0,
+        expires,
+      };
       server.serializeAttachment({ applicationKey, userId, instanceId, reference, ...state });
     }
     return new Response(null, {

@@ -46,7 +46,7 @@ export function startPlatform({ state, port, secrets, onLine }) {
   writePrivate(vars, lines.join(""));
   const file = createWriteStream(join(state, "carillon.log"), { flags: "a", mode: 0o600 });
   const options = [
-    ...["--ip", address, "--port", String(port), "--inspector-port", "0", "--log-level", "info"],
+    ...["--ip", address, "--port", String(port), "--inspector-port", "0", "--log-level", "log"],
     ...["--persist-to", dataFolder(state), "--env-file", vars],
     ...["--live-reload=false", "--show-interactive-dev-session=false"],
   ];

@@ -15,9 +15,11 @@ import type { CallContext, CallStart } from "./call-context";
 import type { Connection } from "./connection";
 import { Emitter } from "./emitter";
 import { makeError } from "./errors";
-import type { Timer } from "./runtime";
+import { type Timer, timedUuid } from "./runtime";
 
 const acknowledgeMs = 2_000;
+/** Fewer events wait for an operation to carry the acknowledgement: alone, it would cost the server two requests. */
+const acknowledgeEvents = 16;
 const remembered = 64;
 
 export interface CallOptions {
@@ -35,7 +37,7 @@ export interface CallClientEvents {
 }
 
 export class CallClient extends Emitter<CallClientEvents> {
-  readonly #context: Omit<CallContext, "ended">;
+  readonly #context: Omit<CallContext, "ended" | "transferred">;
   readonly #connection: Connection;
   readonly #ended: CallContext["ended"];
   /** Thrown at whoever calls on a client that cannot. */
@@ -46,9 +48,11 @@ export class CallClient extends Emitter<CallClientEvents> {
   readonly #unacknowledged = new Map<string, CallPosition>();
   readonly #past = new Set<string>();
   #acknowledging: Timer | undefined;
+  /** Events since the last acknowledgement that went out alone. */
+  #heard = 0;
 
   /** @internal */
-  constructor(context: CallContext, connection: Connection, mustRun: () => void) {
+  constructor(context: Omit<CallContext, "transferred">, connection: Connection, mustRun: () => void) {
     super();
     this.#context = context;
     this.#ended = context.ended;
@@ -81,7 +85,7 @@ export class CallClient extends Emitter<CallClientEvents> {
     }
     if (this.#calls.size >= limits.callsPerConnection)
       throw makeError("invalidUse", "Too many calls at a time.");
-    const channel = this.#open(this.#context.runtime.uuid(), undefined, false);
+    const channel = this.#open(timedUuid(this.#context.runtime), undefined, false);
     const call = this.#add(channel, {
       direction: "outgoing",
       remoteUserId: userId,
@@ -127,7 +131,7 @@ export class CallClient extends Emitter<CallClientEvents> {
       if (!known) {
         this.#channels.delete(frame.callId);
         call?.lost();
-      }
+      } else call?.resumed();
       this.#tidy();
       return;
     }
@@ -139,6 +143,7 @@ export class CallClient extends Emitter<CallClientEvents> {
     const { callId, origin, seq } = frame;
     const position = this.#channels.get(callId)?.position ?? { callId, ...(origin && { origin }), ack: seq };
     this.#unacknowledged.set(callId, position);
+    this.#heard += 1;
     this.#scheduleAcknowledge();
     this.#tidy();
   }
@@ -179,6 +184,7 @@ export class CallClient extends Emitter<CallClientEvents> {
   #add(channel: CallChannel, start: CallStart): Call {
     const context: CallContext = {
       ...this.#context,
+      transferred: (call, to) => this.#transferred(call, to),
       ended: (call, record) => {
         this.#calls.delete(call.callId);
         this.#past.add(call.callId);
@@ -192,6 +198,15 @@ export class CallClient extends Emitter<CallClientEvents> {
     return call;
   }
 
+  /** The other side of a call has transferred this one. */
+  #transferred(call: Call, to: string): void {
+    try {
+      call.emit("transferred", this.callUser(to, { video: call.video !== "off" }));
+    } catch (error) {
+      this.#context.log("warning", "call", `transfer of ${call.callId} failed: ${String(error)}`);
+    }
+  }
+
   /** An ended call's channel stays until everything is told. */
   #tidy(): void {
     for (const [callId, channel] of this.#channels) {
@@ -201,11 +216,14 @@ export class CallClient extends Emitter<CallClientEvents> {
 
   /** What an operation did not carry along goes out by itself, together, after a while. */
   #scheduleAcknowledge(): void {
-    if (this.#acknowledging !== undefined || this.#unacknowledged.size === 0) return;
+    if (this.#acknowledging !== undefined || this.#heard < acknowledgeEvents) return;
     this.#acknowledging = this.#context.runtime.setTimeout(() => {
       this.#acknowledging = undefined;
-      if (this.#unacknowledged.size === 0) return;
-      if (this.#connection.acknowledge([...this.#unacknowledged.values()])) this.#unacknowledged.clear();
+      if (this.#unacknowledged.size > 0) {
+        if (!this.#connection.acknowledge([...this.#unacknowledged.values()])) return;
+        this.#unacknowledged.clear();
+      }
+      this.#heard = 0;
     }, acknowledgeMs);
   }
 }

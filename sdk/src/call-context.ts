@@ -25,6 +25,8 @@ export interface CallContext {
   /** Plays what comes in. */
   play(call: Call): void;
   setPlayout(call: Call, on: boolean): void;
+  /** The other side asks this one to call `to` instead. */
+  transferred(call: Call, to: string): void;
   ended(call: Call, record: Omit<CallRecord, "userAgent" | "sdk">): void;
 }
 

@@ -48,6 +48,8 @@ export interface CallEvents {
   /** Video of the other side can be shown: `videoController.remoteView(call)`. */
   videoTrackAdded: Call;
   remoteTrack: { track: MediaStreamTrack; stream: MediaStream };
+  /** The other side has transferred this one: the new call, already on its way. This one ends. */
+  transferred: Call;
   /** The other side muted, held, or changed its video. */
   remoteMedia: MediaState;
   qualityWarning: QualityWarning;

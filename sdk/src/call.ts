@@ -1,13 +1,14 @@
-import type {
-  CallEvent,
-  CallHeaders,
-  CallResult,
-  CallState,
-  Candidate,
-  EndCause,
-  IceServer,
-  MediaState,
-  SessionDescription,
+import {
+  type CallEvent,
+  type CallHeaders,
+  type CallResult,
+  type CallState,
+  type Candidate,
+  type EndCause,
+  type IceServer,
+  isUserId,
+  type MediaState,
+  type SessionDescription,
 } from "../../protocol";
 import type { CallChannel } from "./call-channel";
 import type { CallContext, CallStart } from "./call-context";
@@ -160,6 +161,18 @@ export class Call extends Emitter<CallEvents> {
     this.#finish(this.#progress.reached("answered") || this.#taken ? "hungUp" : early);
   }
 
+  /**
+   * Blind transfer: the other side calls `userId` of this application instead, and this call ends.
+   *
+   * @throws CarillonError (rejects) `invalidUse` for a malformed user id, `conflict` before the answer.
+   */
+  async transfer(userId: string): Promise<void> {
+    if (!isUserId(userId)) throw makeError("invalidUse", "A user id is 1 to 40 printable ASCII characters.");
+    const reply = await this.#channel.send({ op: "transfer", to: userId });
+    if (!reply.ok) throw new CarillonError(reply.error);
+    this.#settled(reply.value as Partial<CallResult>);
+  }
+
   /** The other side hears silence. */
   mute(): void {
     this.local.set({ muted: true });
@@ -246,13 +259,16 @@ export class Call extends Emitter<CallEvents> {
     this.#context.play(this);
     const reply = await started;
     if (!reply.ok) this.#finish("failure", new CarillonError(reply.error));
-    else this.#begun(reply.value as Partial<CallResult>);
+    else this.#settled(reply.value as Partial<CallResult>);
   }
 
   /** @internal The callee's side, after the app has seen the call and not dismissed it. */
   ring(offer: SessionDescription): void {
     if (this.#progress.over) return;
-    void this.#channel.send({ op: "ringing" });
+    void this.#channel.send({ op: "ringing" }).then((reply) => {
+      // The server lost it before it was stored: nobody will ever end it.
+      if (!reply.ok && reply.error.name === "notFound") this.lost();
+    });
     this.#advance("ringing", this.#context.serverNow());
     this.#preparing = this.#prepare(offer).catch((error: unknown) => this.fail(error));
   }
@@ -286,11 +302,20 @@ export class Call extends Emitter<CallEvents> {
         this.#advance("answered", event.time);
         this.#advance("established", event.time);
         return;
+      case "transferred":
+        this.#context.transferred(this, event.to);
+        return;
       case "ended":
         this.#progress.times = { ...this.#progress.times, ...event.times };
         this.#finish(event.cause, event.error && new CarillonError(event.error));
         return;
     }
+  }
+
+  /** @internal The server may have forgotten that media flows: it does not store that. */
+  resumed(): void {
+    if (this.#watch?.flowing && !this.#progress.over)
+      void this.#channel.send({ op: "flowing", flowing: true });
   }
 
   /** @internal The server knows nothing of it any more. */
@@ -325,9 +350,8 @@ export class Call extends Emitter<CallEvents> {
     }
   }
 
-  /** What the start brought about comes with its answer. */
-  #begun({ time, devices, ended }: Partial<CallResult>): void {
-    if (time) this.#progress.times.started = time;
+  /** What an operation brought about comes with its answer. */
+  #settled({ time, devices, ended }: Partial<CallResult>): void {
     if (ended) this.receive({ event: "ended", ...ended });
     else if (time && devices) this.#advance("progressing", time);
   }

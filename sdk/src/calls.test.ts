@@ -318,17 +318,31 @@ test("statistics that fail are sent once more, and never trouble the app", async
   expect(alice.requests.filter(({ path }) => path === "/v1/statistics")).toHaveLength(2);
 });
 
-test("acknowledgements travel with operations, and alone only after a while", async () => {
-  const box = incoming(callee);
-  caller.callClient.callUser("bob");
-  await world.pass(3_000);
+test("acknowledgements travel with operations, and alone only when many events wait for one", async () => {
+  const { out, into: call } = await establish();
   expect(world.server.operations("alice", "candidates").at(-1)?.ack).toBeGreaterThan(0);
-  expect(world.server.sentBy("alice")).not.toContain("ack");
-  box.call?.hangup();
-  await world.pass(1_900);
-  expect(world.server.sentBy("alice")).not.toContain("ack");
   await world.pass(20_000);
-  expect(world.server.sentBy("alice").filter((name) => name === "ack")).toHaveLength(1);
+  const alone = () => world.server.sentBy("alice").filter((name) => name === "ack").length;
+  expect(alone()).toBe(0);
+  for (let i = 0; i < 20; i++) {
+    if (i % 2) call.unmute();
+    else call.mute();
+    await world.pass(5);
+  }
+  await world.pass(20_000);
+  expect(alone()).toBe(1);
+  out.hangup();
+});
+
+test("a blind transfer makes the other side call the new one", async () => {
+  const { out, into: call } = await establish();
+  await expect(call.transfer("zwölf")).rejects.toMatchObject({ errorName: "invalidUse" });
+  const next = new Promise((resolve) => out.on("transferred", resolve));
+  const done = call.transfer("carol");
+  await world.pass(100);
+  await done;
+  expect(await next).toMatchObject({ direction: "outgoing", remoteUserId: "carol" });
+  expect([out.details.endCause, call.details.endCause]).toEqual(["hungUp", "hungUp"]);
 });
 
 test("a tab that closes says goodbye; terminate ends the calls and the client", async () => {

@@ -365,7 +365,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
 
   // ---- calls ----------------------------------------------------------------------------------
 
-  #callContext(webrtc: WebRtc | undefined, devices: Devices): CallContext {
+  #callContext(webrtc: WebRtc | undefined, devices: Devices): Omit<CallContext, "transferred"> {
     const { forceRelay = false, prewarmMicrophone = false, displayName } = this.#options;
     return {
       runtime: this.#runtime,

@@ -36,6 +36,11 @@ export class MediaWatch {
     private readonly hooks: WatchHooks,
   ) {}
 
+  /** Media arrives. */
+  get flowing(): boolean {
+    return this.#flowing;
+  }
+
   get last(): Sample | undefined {
     return this.#last;
   }

@@ -72,6 +72,12 @@ function makeUuid(random: () => number): string {
   );
 }
 
+/** RFC 9562, version 7: begins with the time, so that the records of calls are in order. */
+export function timedUuid({ now, uuid }: Pick<Runtime, "now" | "uuid">): string {
+  const time = Math.floor(now()).toString(16).padStart(12, "0");
+  return `${time.slice(0, 8)}-${time.slice(8, 12)}-7${uuid().slice(15)}`;
+}
+
 function browserPage(): Page {
   const document = globalThis.document as Document | undefined;
   const listen = (target: EventTarget | undefined, name: string, listener: (event: Event) => void) => {

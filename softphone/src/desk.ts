@@ -124,6 +124,11 @@ export class Desk {
       log(`[${call.callId.slice(0, 8)}] ${text}`, level);
       changed();
     };
+    call.on("transferred", (next) => {
+      say(`transferred to ${next.remoteUserId}: call ${next.callId}`);
+      this.#take(next);
+      this.shown = next;
+    });
     for (const state of ["progressing", "ringing", "answered", "established"] as const) {
       call.on(state, () => {
         if (state === "answered") this.#answering.delete(call);

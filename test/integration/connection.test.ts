@@ -44,6 +44,15 @@ describe("hello", () => {
     expect(await peer.untilClosed()).toBe(closeCodes.helloExpected);
   });
 
+  it("has to come in time", async () => {
+    const silent = await Peer.connect(someone("alice"), { hello: false });
+    await runInDurableObject(userHub(bindings, silent.user), (object) => {
+      object.clock = () => Date.now() + limits.helloSeconds * 1_000 + 1;
+    });
+    await Peer.connect(silent.user.userId);
+    expect(await silent.untilClosed()).toBe(closeCodes.helloExpected);
+  });
+
   it("comes once", async () => {
     const peer = await Peer.connect(someone("alice"));
     peer.say(hello);

@@ -275,6 +275,10 @@ export class FakeServer {
           }
         }
         return undefined;
+      case "transfer":
+        for (const other of others) this.#tell(session, other, { event: "transferred", to: op.to });
+        this.#end(session, () => "hungUp");
+        return undefined;
       case "hangup": {
         const early = isCaller ? "canceled" : "denied";
         const cause = op.error ? "failure" : session.taken ? "hungUp" : early;
