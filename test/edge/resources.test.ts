@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from "vitest";
 import { type CallRecord, writeCallRecord } from "../../core/calls/archive";
 import type { CallStatistics } from "../../protocol";
 import worker from "../../workers/index";
+import { Peer } from "../integration/peer";
 import {
   adminHeaders,
   basic,
@@ -163,6 +164,31 @@ describe("statistics", () => {
     const mallory = await newInstance(app, "mallory");
     await writeCallRecord(bindings.DB, record(app, 1, "alice", "bob"));
     expect((await send(mallory, measured(callIdOf(1)))).body.errorCode).toBe(40400);
+  });
+
+  test("of a call that never was are not stored", async () => {
+    const app = await newApplication();
+    const eve = await newInstance(app, "eve");
+    expect((await send(eve, measured(crypto.randomUUID()))).body.errorCode).toBe(40400);
+    const select = "SELECT 1 FROM call_statistics WHERE application_key = ?";
+    expect((await bindings.DB.prepare(select).bind(app.key).all()).results).toEqual([]);
+  });
+
+  test("of a call without a record yet: of those whom its session knows", async () => {
+    const app = await newApplication();
+    const [alice, bob, eve] = [
+      await newInstance(app, "alice"),
+      await newInstance(app, "bob"),
+      await newInstance(app, "eve"),
+    ];
+    const connect = ({ userId, instanceId }: TestInstance) =>
+      Peer.connect(userId, { instanceId, applicationKey: app.key });
+    await connect(bob);
+    const { callId, answered } = (await connect(alice)).start("bob");
+    await answered;
+    expect((await get(app, `/v1/calls/${callId}`)).status).toBe(404);
+    for (const party of [alice, bob]) expect((await send(party, measured(callId))).status).toBe(204);
+    expect((await send(eve, measured(callId))).body.errorCode).toBe(40400);
   });
 
   test("of a call of another application: when the account lets them call each other", async () => {

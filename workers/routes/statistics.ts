@@ -4,6 +4,7 @@ import { z } from "zod/mini";
 import { mayCall } from "../../core/applications/applications";
 import { findCall, type StoredCall, writeStatistics } from "../../core/calls/archive";
 import { archiveFor } from "../../core/db/database";
+import { callSession } from "../../durable-objects/names";
 import type { EndCause } from "../../protocol";
 import type { EdgeEnv } from "../context";
 import { parseBody, refuse, refuseWith } from "../respond";
@@ -69,8 +70,14 @@ export const statisticsRoute = new Hono<EdgeEnv>().post("/", async (context) => 
   }
   const archive = archiveFor(context.env, origin);
   const call = await findCall(archive, origin, parsed.value.callId);
-  // A party's word may come before the record of its call.
-  if (call && !tookPart(call, instance)) return refuseWith(context, "notFound");
+  // A party's word may come before the record of its call: then the call's session knows.
+  const took = call
+    ? tookPart(call, instance)
+    : await callSession(context.env, origin, parsed.value.callId).knows(
+        instance.applicationKey,
+        instance.userId,
+      );
+  if (!took) return refuseWith(context, "notFound");
   await writeStatistics(archive, instance, parsed.value, Date.now());
   return context.body(null, 204);
 });
