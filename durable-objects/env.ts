@@ -16,6 +16,8 @@ export interface Env {
   /** `local`, `sandbox` or `production`. */
   ENVIRONMENT: string;
 
+  /** Calls and statistics are deleted when they are older: 90 days when it is not set, never with 0. */
+  RETENTION_DAYS?: string;
   /** Limits registrations and guesses per address; without it there is no limit. */
   RATE_LIMIT?: RateLimit;
 

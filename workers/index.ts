@@ -1,5 +1,7 @@
 /** The Worker: requests, the cron, and the classes of the objects. */
 import { forgetSignatures } from "../core/applications/users";
+import { forgetOldCalls, retentionDays } from "../core/calls/retention";
+import { archives } from "../core/db/database";
 import { log, newReference } from "../core/log";
 import type { Env } from "../durable-objects/env";
 import { app } from "./app";
@@ -12,7 +14,13 @@ export default {
   fetch: app.fetch,
   async scheduled(_event, env) {
     const reference = newReference();
-    const tasks = [continueRevocations(env, reference), forgetSignatures(env.DB, Date.now())];
+    const now = Date.now();
+    const tasks = [
+      continueRevocations(env, reference),
+      forgetSignatures(env.DB, now),
+      ...archives(env).map(async (db) => forgetOldCalls(db, now, retentionDays(env.RETENTION_DAYS))),
+    ];
+    // What fails in one is no reason for the others to wait.
     for (const outcome of await Promise.allSettled(tasks)) {
       if (outcome.status === "rejected") {
         log("error", "cron.failed", { reference, error: String(outcome.reason) });

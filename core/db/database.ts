@@ -18,10 +18,16 @@ export interface DatabaseBindings {
  * there are records to keep, since an added database moves applications.
  */
 export function archiveFor(bindings: DatabaseBindings, applicationKey: string): D1Database {
+  const databases = archives(bindings);
+  return databases[hash(applicationKey) % databases.length] ?? bindings.DB;
+}
+
+/** All databases that hold calls and statistics. */
+export function archives(bindings: DatabaseBindings): D1Database[] {
   const named = bindings as unknown as Record<string, D1Database | undefined>;
   const databases = [bindings.DB];
   for (let next = named.DB_1; next; next = named[`DB_${databases.length}`]) databases.push(next);
-  return databases[hash(applicationKey) % databases.length] ?? bindings.DB;
+  return databases;
 }
 
 /** FNV-1a, 32 bits. */

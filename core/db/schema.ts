@@ -120,3 +120,14 @@ export const callStatistics = sqliteTable(
   },
   (table) => [primaryKey({ columns: [table.applicationKey, table.callId, table.userId, table.instanceId] })],
 );
+
+/** How far the deletion of old rows has come, in every database that holds calls: `core/calls/retention.ts`. */
+export const sweeps = sqliteTable("sweeps", {
+  /** The table that is swept. */
+  name: text().primaryKey(),
+  /** The last call that was looked at; both empty when the end was reached. */
+  applicationKey: text().notNull(),
+  callId: text().notNull(),
+  /** When this sweep began. */
+  begun: integer().notNull(),
+});
