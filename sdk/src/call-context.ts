@@ -15,6 +15,7 @@ export interface CallContext {
   devices: Devices;
   ice: IceServers;
   forceRelay: boolean;
+  audioPacketMs: 10 | 20;
   prewarmMicrophone: boolean;
   displayName?: string;
   serverNow(): number;

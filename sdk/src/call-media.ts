@@ -21,6 +21,7 @@ export interface MediaOptions {
   runtime: Runtime;
   iceServers: IceServer[];
   forceRelay: boolean;
+  audioPacketMs: 10 | 20;
   /** Gives way when both sides offer at once: the callee. */
   polite: boolean;
   outgoing: MediaStream;
@@ -68,7 +69,7 @@ export class CallMedia {
 
   /** The callee's, made while it rings: gathers, but sends nothing to anybody. */
   async prepareAnswer(offer: SessionDescription): Promise<void> {
-    await this.pc.setRemoteDescription(offer);
+    await this.pc.setRemoteDescription(this.#paced(offer));
     this.#sendEverything();
     await this.pc.setLocalDescription(await this.pc.createAnswer());
     this.#answer = this.#local();
@@ -100,7 +101,7 @@ export class CallMedia {
   accept(description: SessionDescription, candidates: Candidate[]): void {
     const { hooks } = this.#options;
     // The peer connection chains these by itself; waiting here would only add turns.
-    this.pc.setRemoteDescription(description).catch(hooks.failed);
+    this.pc.setRemoteDescription(this.#paced(description)).catch(hooks.failed);
     for (const candidate of candidates) void this.#add(candidate);
     this.#negotiating = this.#connecting = true;
   }
@@ -122,7 +123,7 @@ export class CallMedia {
       const offer = description.type === "offer";
       const collision = offer && (this.#offering || this.pc.signalingState !== "stable");
       if (collision && !this.#options.polite) return;
-      await this.pc.setRemoteDescription(description);
+      await this.pc.setRemoteDescription(this.#paced(description));
       for (const candidate of candidates) void this.#add(candidate);
       if (!offer) return;
       this.#sendEverything();
@@ -175,6 +176,13 @@ export class CallMedia {
     } finally {
       this.#offering = false;
     }
+  }
+
+  /** What the other side "asks for" decides how long this side's audio packets are (RFC 8866, 6.4). */
+  #paced({ type, sdp }: SessionDescription): SessionDescription {
+    const line = `$1a=ptime:${this.#options.audioPacketMs}\r\n`;
+    const kept = sdp.replace(/^a=ptime:.*\r?\n/gm, "");
+    return { type, sdp: kept.replace(/^(m=audio.*\r?\n(?:[ibc]=.*\r?\n)*)/m, line) };
   }
 
   /** Candidates travel apart from descriptions. */

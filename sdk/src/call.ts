@@ -375,7 +375,7 @@ export class Call extends Emitter<CallEvents> {
   }
 
   #makeMedia(iceServers: IceServer[]): CallMedia | undefined {
-    const { webrtc, runtime, forceRelay } = this.#context;
+    const { webrtc, runtime, forceRelay, audioPacketMs } = this.#context;
     if (this.#progress.over) return undefined;
     if (!webrtc) throw makeError("webrtcUnavailable");
     const polite = this.direction === "incoming";
@@ -384,6 +384,7 @@ export class Call extends Emitter<CallEvents> {
       runtime,
       iceServers,
       forceRelay,
+      audioPacketMs,
       polite,
       outgoing: this.local.stream ?? new webrtc.MediaStream(),
       hooks: {

@@ -47,6 +47,11 @@ export interface CarillonClientOptions {
   forceRelay?: boolean;
   /** Open the microphone while a call rings, where it is allowed already: the first word is never lost. */
   prewarmMicrophone?: boolean;
+  /**
+   * How much sound a packet that this side sends holds, milliseconds. 10, the default, is heard 10 ms
+   * sooner; 20 sends half as many packets, about 16 kbit/s less.
+   */
+  audioPacketMs?: 10 | 20;
   /** Where the instance's credentials are kept; IndexedDB by default. */
   storage?: CarillonStorage;
   /** For runtimes without WebRTC of their own. */
@@ -366,7 +371,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
   // ---- calls ----------------------------------------------------------------------------------
 
   #callContext(webrtc: WebRtc | undefined, devices: Devices): Omit<CallContext, "transferred"> {
-    const { forceRelay = false, prewarmMicrophone = false, displayName } = this.#options;
+    const { forceRelay = false, prewarmMicrophone = false, audioPacketMs = 10, displayName } = this.#options;
     return {
       runtime: this.#runtime,
       log: this.#log,
@@ -374,6 +379,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
       devices,
       ice: this.#ice,
       forceRelay,
+      audioPacketMs,
       prewarmMicrophone,
       displayName,
       serverNow: () => this.#serverNow(),
