@@ -87,6 +87,10 @@ export async function hearsSilence(phone: Phone): Promise<void> {
   await expect.poll(heard, soon).toBeLessThan(audible);
 }
 
+export const bothHear = ({ alice, bob }: Pick<Pair, "alice" | "bob">) =>
+  Promise.all([hears(alice), hears(bob)]);
+export const bothSee = ({ alice, bob }: Pick<Pair, "alice" | "bob">) => Promise.all([sees(alice), sees(bob)]);
+
 /**
  * Listens all the time from now on. `stop()` answers the longest silence in milliseconds: while looked
  * at again and again, no packet came, or there was no sound in them.
