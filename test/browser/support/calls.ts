@@ -2,6 +2,7 @@
 import { expect } from "vitest";
 import type { CallOptions } from "../../../sdk/src";
 import { Phone, type PhoneCall, type PhoneOptions, soon } from "./phone";
+import type { Sample } from "./sample";
 
 export interface Pair {
   alice: Phone;
@@ -63,14 +64,26 @@ export async function sees(phone: Phone, frames = 5): Promise<void> {
     .toBeGreaterThanOrEqual(before.video.decoded + frames);
 }
 
-/** Waits until so many more audio packets (20 ms each) have come: a clock that runs with the media. */
-export async function packets(phone: Phone, count: number) {
+/** Waits until so many more seconds were played, out of packets that came: a clock that runs with the media. */
+export async function played(phone: Phone, seconds: number): Promise<Sample> {
   const before = await phone.sample();
   await expect
-    .poll(async () => (await phone.sample()).audio.packets, soon)
-    .toBeGreaterThanOrEqual(before.audio.packets + count);
+    .poll(
+      async () => {
+        const { audio } = await phone.sample();
+        return (
+          audio.seconds - before.audio.seconds > seconds &&
+          audio.packets - before.audio.packets > seconds * leastPackets
+        );
+      },
+      { ...soon, timeout: soon.timeout + seconds * 1_000 },
+    )
+    .toBe(true);
   return phone.sample();
 }
+
+/** A second; packets hold 10 or 20 ms. */
+const leastPackets = 40;
 
 /** Of `totalAudioEnergy`: Chromium's fake microphone beeps once a second or so, much louder than this. */
 const audible = 1e-4;
@@ -78,10 +91,10 @@ const audible = 1e-4;
 /** From some moment on: more than a second of silence, while packets go on. */
 export async function hearsSilence(phone: Phone): Promise<void> {
   // What was on its way is played first; that takes longer on a machine that is busy.
-  await packets(phone, 25);
+  await played(phone, 0.5);
   const heard = async () => {
     const before = await phone.sample();
-    const after = await packets(phone, 60);
+    const after = await played(phone, 1.2);
     return after.audio.energy - before.audio.energy;
   };
   await expect.poll(heard, soon).toBeLessThan(audible);

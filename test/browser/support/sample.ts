@@ -2,7 +2,7 @@
 
 export interface Sample {
   /** What arrives. Energy grows with what is heard, and stands still in silence. */
-  audio: { bytes: number; packets: number; energy: number };
+  audio: { bytes: number; packets: number; energy: number; seconds: number };
   video: { bytes: number; decoded: number; width: number; height: number };
   sent: { audioBytes: number; videoBytes: number };
   /** The candidate pair in use: `host`, `srflx`, `prflx` or `relay` on either side. */
@@ -37,6 +37,7 @@ export async function takeSample(): Promise<Sample> {
       bytes: sum("inbound-rtp", "bytesReceived", "audio"),
       packets: sum("inbound-rtp", "packetsReceived", "audio"),
       energy: sum("inbound-rtp", "totalAudioEnergy", "audio"),
+      seconds: sum("inbound-rtp", "totalSamplesDuration", "audio"),
     },
     video: {
       bytes: sum("inbound-rtp", "bytesReceived", "video"),
