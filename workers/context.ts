@@ -1,5 +1,4 @@
 /** What a request carries through the edge. */
-import { waitUntil } from "cloudflare:workers";
 import type { Context, Env as HonoEnv } from "hono";
 import { ApplicationCache } from "../core/applications/application-cache";
 import { type Application, loadApplication } from "../core/applications/applications";
@@ -49,7 +48,7 @@ export function storeOf(env: Env): Store {
 export function findApplication(env: Env, key: string, maxAge?: number): Promise<Application | undefined> {
   const store = storeOf(env);
   const load = () => loadApplication(store, key);
-  return applications.find(key, { now: store.now, load, keepAlive: waitUntil }, maxAge);
+  return applications.find(key, { now: store.now, load }, maxAge);
 }
 
 /** After a change of an application. */

@@ -7,18 +7,17 @@ const application = (key: string) => ({ key, accountId: "a", name: "n", instance
 function setUp() {
   const cache = new ApplicationCache();
   const clock = { now: 0 };
-  const keepAlive = vi.fn();
   const load = vi.fn(async (key: string) => (key.startsWith("k") ? application(key) : undefined));
   const find = (key: string, maxAge?: number) =>
-    cache.find(key, { now: () => clock.now, load: () => load(key), keepAlive }, maxAge);
-  return { cache, clock, load, keepAlive, find };
+    cache.find(key, { now: () => clock.now, load: () => load(key) }, maxAge);
+  return { cache, clock, load, find };
 }
 
 /** Reads that end when the test says so. */
 function holdReads(load: ReturnType<typeof setUp>["load"]) {
   type Found = ReturnType<typeof application> | undefined;
-  const reads: { resolve: (found: Found) => void; reject: (error: Error) => void }[] = [];
-  load.mockImplementation(() => new Promise<Found>((resolve, reject) => reads.push({ resolve, reject })));
+  const reads: ((found: Found) => void)[] = [];
+  load.mockImplementation(() => new Promise<Found>((resolve) => reads.push(resolve)));
   return reads;
 }
 
@@ -64,62 +63,54 @@ test("what appears is seen after 5 seconds, what goes after 30", async () => {
   expect(await find("x")).toBeUndefined();
 });
 
-test("a forgotten one is read again, also when a read is under way", async () => {
+test("what is read while it changes is not remembered", async () => {
   const { cache, load, find } = setUp();
   const reads = holdReads(load);
   const before = find("k");
   cache.forget("k");
+  reads[0]?.(application("k old"));
+  expect((await before)?.key).toBe("k old");
   const after = find("k");
-  expect(reads).toHaveLength(2);
-  reads[0]?.resolve(application("k old"));
-  reads[1]?.resolve(application("k"));
-  expect([(await before)?.key, (await after)?.key]).toEqual(["k old", "k"]);
+  reads[1]?.(application("k"));
+  await after;
   expect((await find("k"))?.key).toBe("k");
   expect(reads).toHaveLength(2);
 });
 
-test("all who ask at the same time share one read, which outlives the first of them", async () => {
-  const { load, keepAlive, find } = setUp();
+test("while one reads anew, others go by what is remembered for a second; who wants it as it is now reads", async () => {
+  const { clock, load, find } = setUp();
+  await find("k");
   const reads = holdReads(load);
-  const all = [find("k"), find("k"), find("k", 0)];
-  reads[0]?.resolve(application("k"));
-  for (const one of await Promise.all(all)) expect(one?.key).toBe("k");
+  clock.now = 30_000;
+  void find("k");
+  expect((await find("k"))?.key).toBe("k");
+  expect((await find("k", 1_000))?.key).toBe("k");
   expect(reads).toHaveLength(1);
-  expect(keepAlive).toHaveBeenCalledTimes(1);
-});
-
-test("those who want it as it is now do not take a read that began before, but share the next", async () => {
-  const { clock, load, find } = setUp();
-  const reads = holdReads(load);
-  const first = find("k");
-  clock.now = 5;
-  const later = [find("k", 0), find("k", 0)];
-  clock.now = 9;
-  reads[0]?.resolve(application("k old"));
-  expect((await first)?.key).toBe("k old");
-  await vi.waitUntil(() => reads.length > 1);
-  reads[1]?.resolve(application("k"));
-  for (const one of await Promise.all(later)) expect(one?.key).toBe("k");
+  void find("k", 0);
   expect(reads).toHaveLength(2);
+  clock.now = 31_000;
+  void find("k");
+  expect(reads).toHaveLength(3);
 });
 
-test("a read that fails fails for one request, and one that never ends holds nobody for good", async () => {
+test("a read that ends late does not replace a later one", async () => {
   const { clock, load, find } = setUp();
   const reads = holdReads(load);
-  const first = find("k");
-  const second = find("k");
-  reads[0]?.reject(new Error("down"));
-  await expect(first).rejects.toThrow("down");
-  await vi.waitUntil(() => reads.length > 1);
-  reads[1]?.resolve(application("k"));
-  expect((await second)?.key).toBe("k");
+  const early = find("k");
+  clock.now = 1;
+  const late = find("k");
+  reads[1]?.(application("k"));
+  await late;
+  reads[0]?.(application("k old"));
+  await early;
+  expect((await find("k"))?.key).toBe("k");
+});
 
-  void find("x");
-  clock.now = 10_000;
-  const late = find("x");
-  expect(reads).toHaveLength(4);
-  reads[3]?.resolve(undefined);
-  expect(await late).toBeUndefined();
+test("a read that fails is not remembered", async () => {
+  const { load, find } = setUp();
+  load.mockRejectedValueOnce(new Error("down"));
+  await expect(find("k")).rejects.toThrow("down");
+  expect((await find("k"))?.key).toBe("k");
 });
 
 test("it stays bounded: the oldest goes, and made-up keys push out no real one", async () => {

@@ -315,7 +315,8 @@ describe("the rest", () => {
     const env = { ...bindings, DB: { prepare: () => ({ all }) } as unknown as D1Database };
     const context = { waitUntil() {}, passThroughOnException() {} } as unknown as ExecutionContext;
     const ask = () => worker.fetch(new Request("https://carillon.test/health"), env, context);
-    for (const answer of await Promise.all([ask(), ask(), ask()])) {
+    for (let times = 0; times < 3; times++) {
+      const answer = await ask();
       expect(answer.status).toBe(503);
       expect(await answer.json()).toMatchObject({ status: "degraded", checks: { database: "failed" } });
     }
