@@ -1,5 +1,6 @@
 /** Bundles the softphone to `dist/softphone`, from where the Worker serves it as static assets. */
-import { cp, mkdir, rm } from "node:fs/promises";
+import { cp, mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -12,7 +13,6 @@ const at = (path) => fileURLToPath(new URL(path, import.meta.url));
  * @returns {Promise<string>} that folder
  */
 export async function buildSoftphone(outdir = at("../dist/softphone")) {
-  await rm(outdir, { recursive: true, force: true });
   await mkdir(outdir, { recursive: true });
   await Promise.all([
     // What is served as it is: page, icon, manifest and the security headers.
@@ -32,6 +32,10 @@ export async function buildSoftphone(outdir = at("../dist/softphone")) {
       logLevel: "warning",
     }),
   ]);
+  // In place and tidied afterwards: a server that is running has its page all the time.
+  const built = new Set([...(await readdir(at("public"))), "app.js", "style.css"]);
+  const stale = (await readdir(outdir)).filter((name) => !built.has(name));
+  await Promise.all(stale.map((name) => rm(join(outdir, name), { recursive: true })));
   return outdir;
 }
 
