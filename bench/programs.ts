@@ -24,6 +24,7 @@ export async function startPlatform(): Promise<Program & { demo: Demo }> {
   const state = mkdtempSync(join(tmpdir(), "carillon-bench-"));
   const environment = { ...process.env, PORT: String(port), CARILLON_STATE: state };
   const child = spawn(process.execPath, ["scripts/start.mjs"], { env: environment, stdio: "ignore" });
+  running.add(child);
   const url = `http://127.0.0.1:${port}`;
   const demoFile = join(state, "demo.json");
   await until(() => existsSync(demoFile), child);
@@ -58,6 +59,7 @@ export async function startFloor(): Promise<Program> {
       },
     },
   );
+  running.add(child);
   const url = `http://127.0.0.1:${port}`;
   await until(() => answers(`${url}/warm`), child);
   return { url, state, pid: child.pid ?? 0, stop: () => stop(child) };
@@ -110,9 +112,19 @@ async function until(ready: () => boolean | Promise<boolean>, child: ChildProces
   throw new Error("a server did not come up in 90 s");
 }
 
+/** Ended from outside, the benchmark takes its servers with it. */
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGINT");
+});
+
 function stop(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
-    child.once("exit", () => resolve());
+    child.once("exit", () => {
+      running.delete(child);
+      resolve();
+    });
     child.kill("SIGINT");
   });
 }

@@ -75,7 +75,7 @@ async function benchConnect(demo: Demo, floor: Program): Promise<void> {
 }
 
 async function benchCalls(demo: Demo, floor: Program): Promise<void> {
-  const alice = await Phone.connect(demo, "alice_b", (await register(demo, "alice_b")).instanceToken);
+  const callers = await many(demo, "alice_b");
   const bob = await Phone.connect(demo, "bob_b", (await register(demo, "bob_b")).instanceToken);
   const fresh = await relayed(floor, { hops: 3, writes: false, fresh: true });
   const durable = await relayed(floor, { hops: 3, writes: true, fresh: false });
@@ -83,6 +83,7 @@ async function benchCalls(demo: Demo, floor: Program): Promise<void> {
   const [incoming, answered, ended] = [new Times(), new Times(), new Times()];
   const [freshFloor, durableFloor, bareFloor] = [new Times(), new Times(), new Times()];
   await repeat(rounds, async (round) => {
+    const alice = callerOf(callers, round);
     const note = (times: Times, time: number) => round >= 0 && times.add(time);
     let began = performance.now();
     const callId = alice.call("bob_b");
@@ -113,19 +114,41 @@ async function benchCalls(demo: Demo, floor: Program): Promise<void> {
   console.log(line("(the floor's row: with to without)", durableFloor, bareFloor));
 }
 
+/** A user may start 30 calls in a row and 2 a second: the calls are spread over several. */
+const callerCount = 12;
+
+function many(demo: Demo, name: string): Promise<Phone[]> {
+  return Promise.all(
+    Array.from({ length: callerCount }, async (_, at) => {
+      const { instanceToken } = await register(demo, `${name}${at}`);
+      return Phone.connect(demo, `${name}${at}`, instanceToken);
+    }),
+  );
+}
+
+function callerOf(callers: Phone[], round: number): Phone {
+  const caller = callers[(round + rounds) % callers.length];
+  if (!caller) throw new Error("no callers");
+  return caller;
+}
+
 async function benchResume(demo: Demo): Promise<void> {
-  const { instanceToken: token } = await register(demo, "alice_r");
+  const tokens = await Promise.all(
+    Array.from({ length: callerCount }, (_, at) => register(demo, `alice_r${at}`)),
+  );
   const bob = await Phone.connect(demo, "bob_r", (await register(demo, "bob_r")).instanceToken);
   const times = new Times();
   await repeat(rounds / 4, async (round) => {
     const connectionId = crypto.randomUUID();
-    const alice = await Phone.connect(demo, "alice_r", token, { connectionId });
+    const at = (round + rounds) % callerCount;
+    const [user, token] = [`alice_r${at}`, tokens[at]?.instanceToken ?? ""];
+    const alice = await Phone.connect(demo, user, token, { connectionId });
     const callId = alice.call("bob_r");
     await bob.event(callId, "incoming");
     await alice.settled();
     alice.line.close();
     const began = performance.now();
-    const back = await Phone.connect(demo, "alice_r", token, { connectionId, calls: [{ callId, ack: 0 }] });
+    const back = await Phone.connect(demo, user, token, { connectionId, calls: [{ callId, ack: 0 }] });
     await back.line.next((frame: ServerFrame) => frame.type === "synced");
     if (round >= 0) times.add(performance.now() - began);
     back.do(callId, { op: "hangup" });
