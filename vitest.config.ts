@@ -1,4 +1,5 @@
 import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
@@ -18,6 +19,8 @@ export default defineConfig({
     passWithNoTests: false,
     projects: [
       {
+        // From its source, so that no build of the SDK has to come first.
+        resolve: { alias: { "@carillon/sdk": fileURLToPath(new URL("sdk/src/index.ts", import.meta.url)) } },
         test: {
           name: "unit",
           environment: "node",
