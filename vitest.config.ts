@@ -1,5 +1,4 @@
 import { mkdirSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
@@ -20,7 +19,7 @@ export default defineConfig({
     projects: [
       {
         // From its source, so that no build of the SDK has to come first.
-        resolve: { alias: { "@carillon/sdk": fileURLToPath(new URL("sdk/src/index.ts", import.meta.url)) } },
+        resolve: { alias: { "@carillon/sdk": `${import.meta.dirname}/sdk/src/index.ts` } },
         test: {
           name: "unit",
           environment: "node",

@@ -3,29 +3,13 @@
  * pages on this machine. Timed by the tracks' `unmute`, which fires with the first packet; the floor
  * is two bare peer connections in one page, everything prepared but the candidates exchanged.
  */
-import { existsSync } from "node:fs";
 import { type Browser, chromium, type Page } from "playwright-core";
+import { browserArguments, browserPath } from "../test/support/programs";
 import type { Demo } from "./programs";
 import { line, repeat, Times } from "./stats";
 
-const flags = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--use-fake-device-for-media-stream",
-  "--use-fake-ui-for-media-stream",
-];
-
 export async function benchMedia(demo: Demo, rounds = 20): Promise<void> {
-  const executablePath = [process.env.CHROMIUM_PATH, "/usr/bin/chromium", "/usr/bin/google-chrome"].find(
-    (path) => path && existsSync(path),
-  );
-  if (!executablePath) return console.log("\nMedia: not measured, there is no Chromium here");
-  const browser = await chromium.launch({ executablePath, args: flags });
+  const browser = await chromium.launch({ executablePath: browserPath(), args: browserArguments });
   try {
     const bare = new Times();
     const blank = await openPage(browser, demo);

@@ -1,9 +1,9 @@
 /** The two servers of the benchmark, each in a runtime and with a state of its own. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "../test/support/programs";
 
 export interface Program {
   url: string;
@@ -81,17 +81,6 @@ export function memoryBelow(pid: number): number {
   return rows
     .filter(([id = "", , , name = ""]) => below.has(id) && name.includes("workerd"))
     .reduce((sum, [, , kilobytes]) => sum + Number(kilobytes) * 1_024, 0);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      const port = typeof address === "object" && address ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 async function answers(url: string): Promise<boolean> {

@@ -1,8 +1,9 @@
+import type { RelaySettings } from "../core/relay/ice-servers";
 import type { CallSession } from "./call-session/call-session";
 import type { UserHub } from "./user-hub/user-hub";
 
 /** The bindings, variables and secrets of a deployment: `wrangler.toml`, and `docs/deploy.md`. */
-export interface Env {
+export interface Env extends RelaySettings {
   USER_HUB: DurableObjectNamespace<UserHub>;
   CALL_SESSION: DurableObjectNamespace<CallSession>;
   /** The first D1 database; `DB_1` … where the archive is spread over several. */
@@ -20,15 +21,4 @@ export interface Env {
   RETENTION_DAYS?: string;
   /** Limits registrations and guesses per address; without it there is no limit. */
   RATE_LIMIT?: RateLimit;
-
-  /** Cloudflare TURN: https://developers.cloudflare.com/realtime/turn/ */
-  TURN_KEY_ID?: string;
-  TURN_KEY_API_TOKEN?: string;
-  /** Where the Cloudflare API is; a test puts a stand-in there. */
-  TURN_API_URL?: string;
-  /** Any TURN server with a shared secret: comma-separated `turn:host:port?transport=udp`. */
-  TURN_URLS?: string;
-  TURN_SECRET?: string;
-  /** Comma-separated `stun:host:port`. */
-  STUN_URLS?: string;
 }

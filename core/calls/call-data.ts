@@ -90,16 +90,6 @@ export function takesPart(call: CallData, side: Side, connection: string): boole
   return side === "caller" || call.callee.connection === undefined || call.callee.connection === connection;
 }
 
-/** The entries after `ack` that a connection is meant to see. */
-export function unseen(log: EventLog, connection: string, ack: number): LogEntry[] {
-  return log.entries.filter(
-    (entry) =>
-      entry.seq > ack &&
-      (entry.to === undefined || entry.to === connection) &&
-      (entry.except === undefined || entry.except !== connection),
-  );
-}
-
 export function isSameUser(one: CallUser, other: CallUser): boolean {
   return one.userId === other.userId && one.applicationKey === other.applicationKey;
 }

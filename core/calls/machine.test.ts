@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type CallEvent, type CallOperation, type EndCause, limits } from "../../protocol";
-import { type CallData, type LogEntry, type Side, unseen } from "./call-data";
+import type { CallData, LogEntry, Side } from "./call-data";
+import { unseen } from "./call-log";
 import { type CallEffect, type CallInput, newCall, nextDeadline, step } from "./machine";
 
 const application = "196087a1-e815-4bc4-8984-60d8d8a43f1d";

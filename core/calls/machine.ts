@@ -16,6 +16,7 @@ import {
   type Result,
 } from "../../protocol";
 import { type CallData, type CallUser, type Side, sideOf, takesPart } from "./call-data";
+import { acknowledge, isOverfull, tell } from "./call-log";
 
 export type CallInput =
   /** The callee's hub has offered the call to `devices` connections and may wake others by push. */
@@ -159,9 +160,7 @@ function isParty(call: CallData, side: Side): boolean {
 function markPresent(run: Run, side: Side, connection: string, ack: number): void {
   if (!isParty(run.call, side)) return;
   delete run.call.deadlines[`${side}Away`];
-  const log = run.call.logs[side];
-  // What is meant for the devices that did not answer stays for them.
-  log.entries = log.entries.filter((entry) => entry.seq > ack || entry.except === connection);
+  acknowledge(run.call.logs[side], connection, ack);
 }
 
 // ---- ringing ----------------------------------------------------------------------------------
@@ -374,24 +373,8 @@ function end(run: Run, cause: EndCause, error?: ErrorBody): void {
 
 // ---- small things -----------------------------------------------------------------------------
 
-function tell(call: CallData, side: Side, event: CallEvent, aim: { except?: string } = {}): void {
-  const log = call.logs[side];
-  log.last += 1;
-  const to = side === "callee" && !aim.except ? call.callee.connection : undefined;
-  const size = event.event === "ended" ? 0 : JSON.stringify(event).length;
-  log.entries.push({ seq: log.last, size, event, ...(to && { to }), ...aim });
-}
-
 function other(side: Side): Side {
   return side === "caller" ? "callee" : "caller";
-}
-
-function isOverfull(call: CallData): boolean {
-  return Object.values(call.logs).some(
-    ({ entries }) =>
-      entries.length > limits.callLogEvents ||
-      entries.reduce((sum, { size }) => sum + size, 0) > limits.callLogBytes,
-  );
 }
 
 /** How one user names another: with the application key where that is another one. */

@@ -2,13 +2,17 @@
 import { z } from "zod/mini";
 import { fail, type IceServer, type IceServersResult, ok, type Result } from "../../protocol";
 
-/** The part of the deployment's settings that is about the relay; see `durable-objects/env.ts`. */
+/** The part of a deployment's settings that is about the relay. */
 export interface RelaySettings {
+  /** Cloudflare TURN: https://developers.cloudflare.com/realtime/turn/ */
   TURN_KEY_ID?: string;
   TURN_KEY_API_TOKEN?: string;
+  /** Where the Cloudflare API is; a test puts a stand-in there. */
   TURN_API_URL?: string;
+  /** Any TURN server with a shared secret: comma-separated `turn:host:port?transport=udp`. */
   TURN_URLS?: string;
   TURN_SECRET?: string;
+  /** Comma-separated `stun:host:port`. */
   STUN_URLS?: string;
 }
 

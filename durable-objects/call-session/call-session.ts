@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { writeCallRecord } from "../../core/calls/archive";
-import { type CallData, isSameUser, sideOf, takesPart, unseen } from "../../core/calls/call-data";
+import { type CallData, isSameUser, sideOf, takesPart } from "../../core/calls/call-data";
+import { unseen } from "../../core/calls/call-log";
 import { type CallEffect, type CallInput, newCall, nextDeadline, step } from "../../core/calls/machine";
 import { archiveFor } from "../../core/db/database";
 import { log } from "../../core/log";

@@ -1,7 +1,6 @@
-import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { CallData } from "../../core/calls/call-data";
-import type { CallSession } from "../../durable-objects/call-session/call-session";
 import { callSession, userHub } from "../../durable-objects/names";
 import {
   answer,
@@ -10,20 +9,12 @@ import {
   established,
   flowing,
   hangup,
+  later,
   Peer,
   register,
   ringing,
   someone,
 } from "./peer";
-
-/** Moves the session's clock and lets its alarm ring. */
-async function later(session: DurableObjectStub<CallSession>, milliseconds: number): Promise<void> {
-  await runInDurableObject(session, (object) => {
-    const { clock } = object;
-    object.clock = () => clock() + milliseconds;
-  });
-  await runDurableObjectAlarm(session);
-}
 
 describe("a call between two connections", () => {
   it("runs from start to hang-up, each side hearing what concerns it", async () => {

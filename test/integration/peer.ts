@@ -1,5 +1,7 @@
 /** A client that speaks the protocol by hand, so that a test sees every frame of it. */
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import type { CallSession } from "../../durable-objects/call-session/call-session";
 import type { Env } from "../../durable-objects/env";
 import { callSession, userHub } from "../../durable-objects/names";
 import type { UserAddress } from "../../durable-objects/user-hub/rpc";
@@ -45,6 +47,8 @@ export function someone(name: string): string {
   return `${name}-${sequence}`;
 }
 
+/** A request without its id. */
+type Unnumbered<F> = F extends unknown ? Omit<F, "id"> : never;
 type Matching<F, T> = F extends { type: T } ? F : never;
 
 export class Peer {
@@ -144,8 +148,7 @@ export class Peer {
     return { callId, answered };
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: a frame without its id, of whichever kind
-  async request(frame: any) {
+  async request(frame: Unnumbered<Extract<ClientFrame, { id: number }>>) {
     const id = ++this.#id;
     this.raw(JSON.stringify({ ...frame, id }));
     return this.when((one) =>
@@ -208,6 +211,15 @@ export class Peer {
   #wake(): void {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
+}
+
+/** Moves a session's clock and lets its alarm ring. */
+export async function later(session: DurableObjectStub<CallSession>, milliseconds: number): Promise<void> {
+  await runInDurableObject(session, (object) => {
+    const { clock } = object;
+    object.clock = () => clock() + milliseconds;
+  });
+  await runDurableObjectAlarm(session);
 }
 
 /** An established call between two fresh users. */

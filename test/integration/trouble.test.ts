@@ -1,5 +1,5 @@
 /** What goes wrong between objects: restarts in the middle of a step, late news, clients that do not obey. */
-import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { CallData } from "../../core/calls/call-data";
 import { CallSession } from "../../durable-objects/call-session/call-session";
@@ -13,6 +13,7 @@ import {
   established,
   flowing,
   hangup,
+  later,
   offer,
   Peer,
   ringing,
@@ -31,15 +32,6 @@ const call = (session: DurableObjectStub<CallSession>) =>
 async function pair() {
   const alice = await Peer.connect(someone("alice"));
   return { alice, bob: await Peer.connect(someone("bob")) };
-}
-
-/** Moves a session's clock and lets its alarm ring. */
-async function later(session: DurableObjectStub<CallSession>, milliseconds: number): Promise<void> {
-  await runInDurableObject(session, (object) => {
-    const { clock } = object;
-    object.clock = () => clock() + milliseconds;
-  });
-  await runDurableObjectAlarm(session);
 }
 
 describe("an object that restarts in the middle", () => {
