@@ -11,6 +11,8 @@ export class CallProgress {
   state: CallState = "initiating";
   endCause: EndCause = "none";
   error: CarillonError | undefined;
+  /** This side has answered, or was answered: it may be ahead of the server, and so of `state`. */
+  taken = false;
   /** On this device's clock, for the statistics. */
   readonly here: CallRecord["times"];
   /** From answer(), or from the event that says it, to the first packet. */

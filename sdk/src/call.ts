@@ -3,23 +3,20 @@ import {
   type CallHeaders,
   type CallResult,
   type CallState,
-  type Candidate,
   type EndCause,
-  type IceServer,
   isUserId,
   type MediaState,
   type SessionDescription,
 } from "../../protocol";
 import type { CallChannel } from "./call-channel";
 import type { CallContext, CallStart } from "./call-context";
-import { CallMedia } from "./call-media";
+import { CallEngine } from "./call-engine";
 import { CallProgress } from "./call-progress";
 import type { AnswerOptions, CallDetails, CallDirection, CallEvents } from "./call-types";
 import { Emitter } from "./emitter";
 import { CarillonError, makeError, toError } from "./errors";
-import { LocalMedia } from "./local-media";
-import { MediaWatch } from "./media-watch";
-import { type CallQuality, type QualityReason, type Sample, warnings } from "./quality";
+import type { LocalMedia } from "./local-media";
+import { type CallQuality, type QualityReason, warnings } from "./quality";
 import { QualityAverage } from "./statistics";
 
 /**
@@ -45,20 +42,10 @@ export class Call extends Emitter<CallEvents> {
   readonly #videoOffered: boolean;
   readonly #receivedIn: "active" | "background" | undefined;
   readonly #progress: CallProgress;
+  readonly #engine: CallEngine;
   readonly #averages = new QualityAverage();
   readonly #warned = new Set<QualityReason>();
   #remoteMedia: MediaState;
-  /** What the other side believes of this one's media. */
-  #toldMedia: MediaState;
-  #media: CallMedia | undefined;
-  #watch: MediaWatch | undefined;
-  #preparing: Promise<void> | undefined;
-  #answering: AnswerOptions | undefined;
-  #taken = false;
-  #unlisten: (() => void) | undefined;
-  #withheldTracks: MediaStreamTrack[] = [];
-  /** Candidates that came before there was a connection to give them to. */
-  #early: Candidate[] = [];
 
   /** @internal */
   constructor(context: CallContext, channel: CallChannel, start: CallStart) {
@@ -74,12 +61,17 @@ export class Call extends Emitter<CallEvents> {
     this.#progress = new CallProgress(context.runtime, context.serverNow, start.times);
     if (start.direction === "incoming") this.#receivedIn = context.hidden() ? "background" : "active";
     this.#remoteMedia = { muted: false, held: false, video: start.video ? "on" : "off" };
-    this.#toldMedia = this.#remoteMedia;
-    const { webrtc } = context;
-    this.incomingStream = webrtc && new webrtc.MediaStream();
-    const outgoing = webrtc && new webrtc.MediaStream();
-    this.local = new LocalMedia(outgoing, context.devices, () => this.#tellMedia());
-    this.local.state.video = this.#remoteMedia.video;
+    this.#engine = new CallEngine(context, channel, this.#progress, start, {
+      play: () => context.play(this),
+      answered: (time) => this.#advance("answered", time),
+      missed: () => this.#finish("otherDeviceAnswered"),
+      fail: (error) => this.fail(error),
+      track: (track, stream) => this.#remoteTrack(track, stream),
+      flowing: (flowing) => this.#warn("mediaLost", !flowing),
+      quality: (quality) => this.#measured(quality),
+    });
+    this.incomingStream = this.#engine.incoming;
+    this.local = this.#engine.local;
   }
 
   get state(): CallState {
@@ -132,7 +124,7 @@ export class Call extends Emitter<CallEvents> {
 
   /** The last second's quality; null while no media runs. */
   getQuality(): CallQuality | null {
-    return this.#watch?.last?.quality ?? null;
+    return this.#engine.quality ?? null;
   }
 
   /**
@@ -144,13 +136,7 @@ export class Call extends Emitter<CallEvents> {
   answer(options: AnswerOptions = {}): void {
     if (this.direction === "outgoing")
       throw makeError("invalidUse", "Only an incoming call can be answered.");
-    if (this.#answering || this.#progress.over) return;
-    this.#answering = options;
-    if (this.#context.inFront()) {
-      this.#take();
-      return;
-    }
-    this.#unlisten = this.#context.runtime.page.on("visible", () => this.#take());
+    this.#engine.answer(options);
   }
 
   /** Cancels, declines or ends the call, whichever it is by now. */
@@ -158,7 +144,7 @@ export class Call extends Emitter<CallEvents> {
     if (this.#progress.over) return;
     const early = this.direction === "outgoing" ? "canceled" : "denied";
     if (!this.#channel.discard()) void this.#channel.send({ op: "hangup" });
-    this.#finish(this.#progress.reached("answered") || this.#taken ? "hungUp" : early);
+    this.#finish(this.#progress.reached("answered") || this.#progress.taken ? "hungUp" : early);
   }
 
   /**
@@ -229,7 +215,7 @@ export class Call extends Emitter<CallEvents> {
    */
   sendDTMF(keys: string): void {
     if (!/^[0-9#*A-D]+$/i.test(keys)) throw makeError("invalidUse", "DTMF keys are 0-9 # * A-D.");
-    const dtmf = this.#media?.sender("audio")?.dtmf;
+    const { dtmf } = this.#engine;
     if (!dtmf || !this.#progress.reached("answered"))
       throw makeError("invalidUse", "Tones need an answered call.");
     dtmf.insertDTMF(dtmf.toneBuffer + keys.toUpperCase());
@@ -241,9 +227,9 @@ export class Call extends Emitter<CallEvents> {
   async begin(to: string, ringSeconds: number | undefined): Promise<void> {
     await Promise.resolve();
     const { displayName } = this.#context;
-    const offering = this.#offer();
-    // After #offer, so that a fresh ICE server list makes the offer start first.
-    this.#openLocal(this.#videoOffered);
+    const offering = this.#engine.offer();
+    // After offer(), so that a fresh ICE server list makes the offer start first.
+    this.#engine.open(this.#videoOffered);
     const offer = await offering;
     if (!offer || this.#progress.over) return;
     const started = this.#channel.send({
@@ -255,7 +241,7 @@ export class Call extends Emitter<CallEvents> {
       offer,
       ...(ringSeconds && { ringSeconds }),
     });
-    this.#media?.release();
+    this.#engine.offerSent();
     this.#context.play(this);
     const reply = await started;
     if (!reply.ok) this.#finish("failure", new CarillonError(reply.error));
@@ -270,7 +256,7 @@ export class Call extends Emitter<CallEvents> {
       if (!reply.ok && reply.error.name === "notFound") this.lost();
     });
     this.#advance("ringing", this.#context.serverNow());
-    this.#preparing = this.#prepare(offer).catch((error: unknown) => this.fail(error));
+    this.#engine.prepare(offer);
   }
 
   /** @internal */
@@ -284,15 +270,13 @@ export class Call extends Emitter<CallEvents> {
         this.#advance(event.event, event.time);
         return;
       case "answered":
-        this.#answered(event.description, event.candidates, event.time);
+        this.#engine.answered(event.description, event.candidates, event.time);
         return;
       case "candidates":
-        if (this.#media) this.#media.addCandidates(event.candidates);
-        else this.#early.push(...event.candidates);
+        this.#engine.addCandidates(event.candidates);
         return;
       case "description":
-        this.#watch?.peerRestarts();
-        this.#media?.describe(event.description, event.candidates);
+        this.#engine.describe(event.description, event.candidates);
         return;
       case "media":
         this.#remoteMedia = event.media;
@@ -314,8 +298,7 @@ export class Call extends Emitter<CallEvents> {
 
   /** @internal The server may have forgotten that media flows: it does not store that. */
   resumed(): void {
-    if (this.#watch?.flowing && !this.#progress.over)
-      void this.#channel.send({ op: "flowing", flowing: true });
+    this.#engine.resumed();
   }
 
   /** @internal The server knows nothing of it any more. */
@@ -325,7 +308,7 @@ export class Call extends Emitter<CallEvents> {
 
   /** @internal The network or the active connection came back. */
   nudge(): void {
-    this.#watch?.nudge();
+    this.#engine.nudge();
   }
 
   /** @internal This side cannot go on. */
@@ -336,19 +319,7 @@ export class Call extends Emitter<CallEvents> {
     this.#finish("failure", error);
   }
 
-  // ---- how it does it -------------------------------------------------------------------------
-
-  async #offer(): Promise<SessionDescription | undefined> {
-    try {
-      const media = this.#makeMedia(this.#context.ice.fresh ?? (await this.#context.ice.get()));
-      const offer = await media?.offer(this.#videoOffered);
-      if (media && offer) this.local.send(media);
-      return offer;
-    } catch (error) {
-      this.fail(error);
-      return undefined;
-    }
-  }
+  // ---- what becomes of it ---------------------------------------------------------------------
 
   /** What an operation brought about comes with its answer. */
   #settled({ time, devices, ended }: Partial<CallResult>): void {
@@ -356,144 +327,12 @@ export class Call extends Emitter<CallEvents> {
     else if (time && devices) this.#advance("progressing", time);
   }
 
-  async #prepare(offer: SessionDescription): Promise<void> {
-    const { ice, prewarmMicrophone } = this.#context;
-    if (prewarmMicrophone) void this.#prewarm();
-    const media = this.#makeMedia(ice.fresh ?? (await ice.get()));
-    await media?.prepareAnswer(offer);
-    // Nothing comes in yet; only that the answer need not wait for an element to be made.
-    if (!this.#progress.over) this.#context.play(this);
-  }
-
-  /** Only where the person has allowed it for good: no prompt while it rings. */
-  async #prewarm(): Promise<void> {
-    const name = "microphone" as PermissionName;
-    const permission = await globalThis.navigator?.permissions?.query({ name }).catch(() => undefined);
-    if (permission?.state === "granted" && !this.#progress.over) {
-      await this.local.open(false).catch(() => {});
-    }
-  }
-
-  #makeMedia(iceServers: IceServer[]): CallMedia | undefined {
-    const { webrtc, runtime, forceRelay, audioPacketMs } = this.#context;
-    if (this.#progress.over) return undefined;
-    if (!webrtc) throw makeError("webrtcUnavailable");
-    const polite = this.direction === "incoming";
-    const media = new CallMedia({
-      webrtc,
-      runtime,
-      iceServers,
-      forceRelay,
-      audioPacketMs,
-      polite,
-      outgoing: this.local.stream ?? new webrtc.MediaStream(),
-      hooks: {
-        candidates: (candidates) => void this.#channel.send({ op: "candidates", candidates }),
-        description: (description) =>
-          void this.#channel.send({ op: "description", description, candidates: [] }),
-        track: (track) => this.#remoteTrack(track),
-        failed: (error) => this.fail(error),
-        trouble: (error) => this.#context.log("warning", "media", toError(error, "mediaFailed").message),
-      },
-    });
-    this.#media = media;
-    media.addCandidates(this.#early.splice(0));
-    this.#watch = new MediaWatch(media, runtime, polite, {
-      flowing: (flowing) => this.#flowing(flowing),
-      sample: (sample) => this.#sampled(sample),
-      canRestart: () => this.#context.online() && !this.#channel.describing,
-    });
-    return media;
-  }
-
-  #openLocal(video: boolean): void {
-    this.local.open(video).catch((error: unknown) => this.fail(error));
-  }
-
-  /** The answer leaves in this very turn when it is prepared, which it is unless the app answers at once. */
-  #take(): void {
-    this.#unlisten?.();
-    if (this.#progress.over || this.#taken) return;
-    this.#taken = true;
-    this.#progress.answeredHere = this.#context.runtime.now();
-    const answer = this.#media?.takeAnswer();
-    if (answer) void this.#sendAnswer(answer);
-    const video = this.#answering?.video ?? this.#videoOffered;
-    this.local.state.video = video ? "on" : "off";
-    this.#openLocal(video);
-    if (!answer) void this.#whenPrepared();
-  }
-
-  async #whenPrepared(): Promise<void> {
-    // ring() comes right after the event in which the app may have answered.
-    await Promise.resolve();
-    await this.#preparing;
-    const answer = this.#progress.over ? undefined : this.#media?.takeAnswer();
-    if (answer) void this.#sendAnswer(answer);
-  }
-
-  async #sendAnswer(answer: { description: SessionDescription; candidates: Candidate[] }): Promise<void> {
-    const sent = this.#channel.send({ op: "answer", ...answer });
-    this.#media?.answerSent();
-    this.#goLive();
-    const reply = await sent;
-    if (reply.ok) {
-      this.#media?.answerTaken();
-      this.#advance("answered", this.#context.serverNow());
-      this.#tellMedia();
-      return;
-    }
-    if (reply.error.name !== "conflict") return this.fail(new CarillonError(reply.error));
-    // Another device was faster, or the caller gave up: the event that says which is on its way.
-    this.#context.runtime.setTimeout(() => this.#finish("otherDeviceAnswered"), 2_000);
-  }
-
-  #answered(description: SessionDescription, candidates: Candidate[], time: number): void {
-    this.#progress.answeredHere = this.#context.runtime.now();
-    this.#media?.accept(description, candidates);
-    this.#goLive();
-    this.#advance("answered", time);
-    this.#tellMedia();
-  }
-
-  #goLive(): void {
-    const media = this.#media;
-    if (!media) return;
-    this.#taken = true;
-    this.local.send(media);
-    this.#watch?.start();
-    for (const track of this.#withheldTracks.splice(0)) this.#remoteTrack(track);
-    this.#context.play(this);
-  }
-
-  #remoteTrack(track: MediaStreamTrack): void {
-    const stream = this.incomingStream;
-    if (!stream || this.#progress.over) return;
-    if (this.direction === "incoming" && !this.#taken) {
-      this.#withheldTracks.push(track);
-      return;
-    }
-    stream.addTrack(track);
-    this.#watch?.watch(track);
+  #remoteTrack(track: MediaStreamTrack, stream: MediaStream): void {
     this.emit("remoteTrack", { track, stream });
     if (track.kind === "video") this.emit("videoTrackAdded", this);
   }
 
-  #tellMedia(): void {
-    const media = { ...this.local.state };
-    if (!this.#progress.reached("answered") || this.#progress.over || sameMedia(media, this.#toldMedia))
-      return;
-    this.#toldMedia = media;
-    void this.#channel.send({ op: "media", media });
-  }
-
-  #flowing(flowing: boolean): void {
-    if (flowing) this.#progress.firstMedia ??= this.#context.runtime.now();
-    void this.#channel.send({ op: "flowing", flowing });
-    this.#warn("mediaLost", !flowing);
-  }
-
-  #sampled({ quality }: Sample): void {
+  #measured(quality: CallQuality): void {
     this.#averages.add(quality);
     this.emit("quality", quality);
     const now = warnings(quality);
@@ -522,10 +361,7 @@ export class Call extends Emitter<CallEvents> {
   #finish(cause: EndCause, error?: CarillonError): void {
     if (!this.#progress.end(cause, error)) return;
     this.#context.log("info", "call", `${this.callId} ended: ${cause}${error ? `, ${error.message}` : ""}`);
-    this.#unlisten?.();
-    this.#watch?.stop();
-    this.local.close();
-    this.#media?.close();
+    this.#engine.close();
     this.emit("ended", this);
     const { here, answeredHere, firstMedia } = this.#progress;
     this.#context.ended(this, {
@@ -540,8 +376,4 @@ export class Call extends Emitter<CallEvents> {
       qualities: this.#averages,
     });
   }
-}
-
-function sameMedia(one: MediaState, other: MediaState): boolean {
-  return one.muted === other.muted && one.held === other.held && one.video === other.video;
 }

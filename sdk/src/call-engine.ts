@@ -1,0 +1,283 @@
+/** How a call comes about: offer or answer, its connection and tracks, and what the other side is told of them. */
+import type { Candidate, IceServer, MediaState, SessionDescription } from "../../protocol";
+import type { CallChannel } from "./call-channel";
+import type { CallContext, CallStart } from "./call-context";
+import { CallMedia } from "./call-media";
+import type { CallProgress } from "./call-progress";
+import type { AnswerOptions } from "./call-types";
+import { CarillonError, makeError, toError } from "./errors";
+import { LocalMedia } from "./local-media";
+import { MediaWatch } from "./media-watch";
+import type { CallQuality } from "./quality";
+
+/** What the engine does to the call as the app sees it. */
+export interface EngineHooks {
+  /** What comes in is to be heard. */
+  play(): void;
+  answered(time: number): void;
+  /** Another device has the call. */
+  missed(): void;
+  /** This side cannot go on. */
+  fail(error: unknown): void;
+  track(track: MediaStreamTrack, stream: MediaStream): void;
+  flowing(flowing: boolean): void;
+  quality(quality: CallQuality): void;
+}
+
+export class CallEngine {
+  readonly local: LocalMedia;
+  /** What comes in; undefined without WebRTC. */
+  readonly incoming: MediaStream | undefined;
+
+  readonly #context: CallContext;
+  readonly #channel: CallChannel;
+  readonly #progress: CallProgress;
+  readonly #videoOffered: boolean;
+  /** The callee's side: it gives way, and shows no track before it has the call. */
+  readonly #callee: boolean;
+  readonly #hooks: EngineHooks;
+  /** What the other side believes of this one's media. */
+  #toldMedia: MediaState;
+  #media: CallMedia | undefined;
+  #watch: MediaWatch | undefined;
+  #preparing: Promise<void> | undefined;
+  #answering: AnswerOptions | undefined;
+  #unlisten: (() => void) | undefined;
+  #withheldTracks: MediaStreamTrack[] = [];
+  /** Candidates that came before there was a connection to give them to. */
+  #early: Candidate[] = [];
+
+  constructor(
+    context: CallContext,
+    channel: CallChannel,
+    progress: CallProgress,
+    { direction, video }: CallStart,
+    hooks: EngineHooks,
+  ) {
+    this.#context = context;
+    this.#channel = channel;
+    this.#progress = progress;
+    this.#videoOffered = video;
+    this.#callee = direction === "incoming";
+    this.#hooks = hooks;
+    this.#toldMedia = { muted: false, held: false, video: video ? "on" : "off" };
+    const { webrtc } = context;
+    this.incoming = webrtc && new webrtc.MediaStream();
+    const outgoing = webrtc && new webrtc.MediaStream();
+    this.local = new LocalMedia(outgoing, context.devices, () => this.#tellMedia());
+    this.local.state.video = this.#toldMedia.video;
+  }
+
+  get quality(): CallQuality | undefined {
+    return this.#watch?.last?.quality;
+  }
+
+  get dtmf(): RTCDTMFSender | null | undefined {
+    return this.#media?.sender("audio")?.dtmf;
+  }
+
+  /** The caller's description; undefined when the call is over, or over with this. */
+  async offer(): Promise<SessionDescription | undefined> {
+    try {
+      const media = this.#makeMedia(this.#context.ice.fresh ?? (await this.#context.ice.get()));
+      const offer = await media?.offer(this.#videoOffered);
+      if (media && offer) this.local.send(media);
+      return offer;
+    } catch (error) {
+      this.#hooks.fail(error);
+      return undefined;
+    }
+  }
+
+  /** Opens microphone, and camera. */
+  open(video: boolean): void {
+    this.local.open(video).catch((error: unknown) => this.#hooks.fail(error));
+  }
+
+  /** The offer is on its way. */
+  offerSent(): void {
+    this.#media?.release();
+  }
+
+  /** While it rings: everything that the answer needs. */
+  prepare(offer: SessionDescription): void {
+    this.#preparing = this.#prepare(offer).catch((error: unknown) => this.#hooks.fail(error));
+  }
+
+  /** Now, or when the page comes back; once. */
+  answer(options: AnswerOptions): void {
+    if (this.#answering || this.#progress.over) return;
+    this.#answering = options;
+    if (this.#context.inFront()) {
+      this.#take();
+      return;
+    }
+    this.#unlisten = this.#context.runtime.page.on("visible", () => this.#take());
+  }
+
+  /** The other side has taken the call. */
+  answered(description: SessionDescription, candidates: Candidate[], time: number): void {
+    this.#progress.answeredHere = this.#context.runtime.now();
+    this.#media?.accept(description, candidates);
+    this.#goLive();
+    this.#hooks.answered(time);
+    this.#tellMedia();
+  }
+
+  addCandidates(candidates: Candidate[]): void {
+    if (this.#media) this.#media.addCandidates(candidates);
+    else this.#early.push(...candidates);
+  }
+
+  /** The other side renegotiates, or answers that. */
+  describe(description: SessionDescription, candidates: Candidate[]): void {
+    this.#watch?.peerRestarts();
+    this.#media?.describe(description, candidates);
+  }
+
+  /** The server may have forgotten that media flows: it does not store that. */
+  resumed(): void {
+    if (this.#watch?.flowing && !this.#progress.over)
+      void this.#channel.send({ op: "flowing", flowing: true });
+  }
+
+  /** The network or the active connection came back. */
+  nudge(): void {
+    this.#watch?.nudge();
+  }
+
+  close(): void {
+    this.#unlisten?.();
+    this.#watch?.stop();
+    this.local.close();
+    this.#media?.close();
+  }
+
+  async #prepare(offer: SessionDescription): Promise<void> {
+    const { ice, prewarmMicrophone } = this.#context;
+    if (prewarmMicrophone) void this.#prewarm();
+    const media = this.#makeMedia(ice.fresh ?? (await ice.get()));
+    await media?.prepareAnswer(offer);
+    // Nothing comes in yet; only that the answer need not wait for an element to be made.
+    if (!this.#progress.over) this.#hooks.play();
+  }
+
+  /** Only where the person has allowed it for good: no prompt while it rings. */
+  async #prewarm(): Promise<void> {
+    const name = "microphone" as PermissionName;
+    const permission = await globalThis.navigator?.permissions?.query({ name }).catch(() => undefined);
+    if (permission?.state === "granted" && !this.#progress.over) {
+      await this.local.open(false).catch(() => {});
+    }
+  }
+
+  #makeMedia(iceServers: IceServer[]): CallMedia | undefined {
+    const { webrtc, runtime, forceRelay, audioPacketMs } = this.#context;
+    if (this.#progress.over) return undefined;
+    if (!webrtc) throw makeError("webrtcUnavailable");
+    const polite = this.#callee;
+    const media = new CallMedia({
+      webrtc,
+      runtime,
+      iceServers,
+      forceRelay,
+      audioPacketMs,
+      polite,
+      outgoing: this.local.stream ?? new webrtc.MediaStream(),
+      hooks: {
+        candidates: (candidates) => void this.#channel.send({ op: "candidates", candidates }),
+        description: (description) =>
+          void this.#channel.send({ op: "description", description, candidates: [] }),
+        track: (track) => this.#remoteTrack(track),
+        failed: (error) => this.#hooks.fail(error),
+        trouble: (error) => this.#context.log("warning", "media", toError(error, "mediaFailed").message),
+      },
+    });
+    this.#media = media;
+    media.addCandidates(this.#early.splice(0));
+    this.#watch = new MediaWatch(media, runtime, polite, {
+      flowing: (flowing) => this.#flowing(flowing),
+      sample: ({ quality }) => this.#hooks.quality(quality),
+      canRestart: () => this.#context.online() && !this.#channel.describing,
+    });
+    return media;
+  }
+
+  /** The answer leaves in this very turn when it is prepared, which it is unless the app answers at once. */
+  #take(): void {
+    this.#unlisten?.();
+    if (this.#progress.over || this.#progress.taken) return;
+    this.#progress.taken = true;
+    this.#progress.answeredHere = this.#context.runtime.now();
+    const answer = this.#media?.takeAnswer();
+    if (answer) void this.#sendAnswer(answer);
+    const video = this.#answering?.video ?? this.#videoOffered;
+    this.local.state.video = video ? "on" : "off";
+    this.open(video);
+    if (!answer) void this.#whenPrepared();
+  }
+
+  async #whenPrepared(): Promise<void> {
+    // prepare() comes right after the event in which the app may have answered.
+    await Promise.resolve();
+    await this.#preparing;
+    const answer = this.#progress.over ? undefined : this.#media?.takeAnswer();
+    if (answer) void this.#sendAnswer(answer);
+  }
+
+  async #sendAnswer(answer: { description: SessionDescription; candidates: Candidate[] }): Promise<void> {
+    const sent = this.#channel.send({ op: "answer", ...answer });
+    this.#media?.answerSent();
+    this.#goLive();
+    const reply = await sent;
+    if (reply.ok) {
+      this.#media?.answerTaken();
+      this.#hooks.answered(this.#context.serverNow());
+      this.#tellMedia();
+      return;
+    }
+    if (reply.error.name !== "conflict") return this.#hooks.fail(new CarillonError(reply.error));
+    // Another device was faster, or the caller gave up: the event that says which is on its way.
+    this.#context.runtime.setTimeout(() => this.#hooks.missed(), 2_000);
+  }
+
+  #goLive(): void {
+    const media = this.#media;
+    if (!media) return;
+    this.#progress.taken = true;
+    this.local.send(media);
+    this.#watch?.start();
+    for (const track of this.#withheldTracks.splice(0)) this.#remoteTrack(track);
+    this.#hooks.play();
+  }
+
+  #remoteTrack(track: MediaStreamTrack): void {
+    const stream = this.incoming;
+    if (!stream || this.#progress.over) return;
+    if (this.#callee && !this.#progress.taken) {
+      this.#withheldTracks.push(track);
+      return;
+    }
+    stream.addTrack(track);
+    this.#watch?.watch(track);
+    this.#hooks.track(track, stream);
+  }
+
+  #flowing(flowing: boolean): void {
+    if (flowing) this.#progress.firstMedia ??= this.#context.runtime.now();
+    void this.#channel.send({ op: "flowing", flowing });
+    this.#hooks.flowing(flowing);
+  }
+
+  #tellMedia(): void {
+    const media = { ...this.local.state };
+    if (!this.#progress.reached("answered") || this.#progress.over || sameMedia(media, this.#toldMedia))
+      return;
+    this.#toldMedia = media;
+    void this.#channel.send({ op: "media", media });
+  }
+}
+
+function sameMedia(one: MediaState, other: MediaState): boolean {
+  return one.muted === other.muted && one.held === other.held && one.video === other.video;
+}
