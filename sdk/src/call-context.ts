@@ -28,7 +28,7 @@ export interface CallContext {
   setPlayout(call: Call, on: boolean): void;
   /** The other side asks this one to call `to` instead. */
   transferred(call: Call, to: string): void;
-  ended(call: Call, record: Omit<CallRecord, "userAgent" | "sdk">): void;
+  ended(call: Call, record: CallRecord): void;
 }
 
 /** What is known of a call from its first moment. */

@@ -9,73 +9,21 @@ import {
 import { AudioController } from "./audio";
 import { CallClient } from "./call-client";
 import type { CallContext } from "./call-context";
+import type { CarillonClientOptions, ClientEvents } from "./client-types";
 import { Connection } from "./connection";
 import { Devices } from "./devices";
 import { Emitter } from "./emitter";
 import { checkEnvironment, type EnvironmentIssue, type EnvironmentOptions } from "./environment";
 import { type CarillonError, makeError, toError } from "./errors";
 import { IceServers } from "./ice-servers";
-import type { Log, LogMessage } from "./log";
-import { type Credentials, Registrar, type Registration } from "./registration";
-import {
-  defaultRuntime,
-  defaultWebRtc,
-  type Runtime,
-  type SocketClass,
-  type Timer,
-  type WebRtc,
-} from "./runtime";
-import { type CallRecord, statisticsOf } from "./statistics";
-import { type CarillonStorage, defaultStorage } from "./storage";
+import type { Log } from "./log";
+import { type Credentials, Registrar } from "./registration";
+import { defaultRuntime, defaultWebRtc, type Runtime, type WebRtc } from "./runtime";
+import { Starting } from "./starting";
+import { uploadStatistics } from "./statistics";
+import { defaultStorage } from "./storage";
 import { sdkVersion } from "./version";
 import { VideoController } from "./video";
-
-export interface CarillonClientOptions {
-  /** A lowercase GUID. */
-  applicationKey: string;
-  /** 1 to 40 characters, printable ASCII. */
-  userId: string;
-  /** `host[:port]` of the deployment, or `http(s)://host[:port]`. Without a scheme: https, but http for localhost. */
-  environmentHost: string;
-  /** Development only: whoever has the page has the secret. */
-  applicationSecret?: string;
-  /** Shown to those whom this user calls; at most 128 bytes. */
-  displayName?: string;
-  /** The app's own name for this device, at most 64 characters. */
-  deviceId?: string;
-  /** Media only through the relay: nobody learns this side's address. */
-  forceRelay?: boolean;
-  /** Open the microphone while a call rings, where it is allowed already: the first word is never lost. */
-  prewarmMicrophone?: boolean;
-  /**
-   * How much sound a packet that this side sends holds, milliseconds. 10, the default, is heard 10 ms
-   * sooner; 20 sends half as many packets, about 16 kbit/s less.
-   */
-  audioPacketMs?: 10 | 20;
-  /** Where the instance's credentials are kept; IndexedDB by default. */
-  storage?: CarillonStorage;
-  /** For runtimes without WebRTC of their own. */
-  webrtc?: WebRtc;
-  fetch?: Runtime["fetch"];
-  WebSocket?: SocketClass;
-  /** @internal For tests. */
-  runtime?: Partial<Runtime>;
-}
-
-export interface ClientEvents {
-  started: undefined;
-  stopped: undefined;
-  /** `start()` failed, or the connection is gone for good. */
-  failed: CarillonError;
-  /** The user is not registered on this device: get a signature or a token from your server. */
-  credentialsRequired: Registration;
-  logMessage: LogMessage;
-  /** The active connection went or came back; it does so by itself. */
-  connection: { online: boolean };
-}
-
-const startMs = 15_000;
-const credentialsMs = 30_000;
 
 /**
  * The way to Carillon for one user on this device.
@@ -100,10 +48,9 @@ export class CarillonClient extends Emitter<ClientEvents> {
   readonly #registrar: Registrar;
   readonly #connection: Connection;
   readonly #ice: IceServers;
+  readonly #starting: Starting;
   readonly #log: Log = (level, area, message) => this.emit("logMessage", { level, area, message });
   #status: "stopped" | "starting" | "started" | "terminated" = "stopped";
-  #starting: { promise: Promise<void>; resolve(): void; reject(error: CarillonError): void } | undefined;
-  #deadline: Timer | undefined;
   #calling = true;
   #listening = false;
   #backgroundSupported = false;
@@ -128,6 +75,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
       ...(WebSocket && { WebSocket }),
       ...options.runtime,
     });
+    this.#starting = new Starting(this.#runtime, (error) => this.#failed(error));
     const baseUrl = baseUrlOf(environmentHost);
     this.#registrar = new Registrar({
       ...options,
@@ -174,13 +122,11 @@ export class CarillonClient extends Emitter<ClientEvents> {
   start(): Promise<void> {
     if (this.#status === "terminated") return Promise.reject(makeError("terminated"));
     if (this.#status === "started") return Promise.resolve();
-    if (!this.#starting) {
-      this.#status = "starting";
-      this.#starting = deferred();
-      this.#setDeadline(startMs, () => makeError("networkLost"));
-      void this.#begin();
-    }
-    return this.#starting.promise;
+    if (this.#starting.promise) return this.#starting.promise;
+    this.#status = "starting";
+    const started = this.#starting.begin();
+    void this.#begin();
+    return started;
   }
 
   /** Calls ring here from now on. A client that only calls out need not listen. */
@@ -204,7 +150,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
     this.#connection.close(true, makeError("terminated"));
     this.audioController.close();
     for (const unlisten of this.#unlisten.splice(0)) unlisten();
-    this.#settleStart(makeError("terminated"));
+    this.#starting.settle(makeError("terminated"));
     if (was !== "stopped") this.emit("stopped");
     this.removeListeners();
   }
@@ -244,41 +190,13 @@ export class CarillonClient extends Emitter<ClientEvents> {
     }
   }
 
-  #setDeadline(ms: number, error: () => CarillonError): void {
-    this.#runtime.clearTimeout(this.#deadline);
-    this.#deadline = this.#runtime.setTimeout(() => this.#failed(error()), ms);
-  }
-
   /** Undefined when nobody would answer. */
   #askApp(): Promise<Credentials> | undefined {
     if (!this.hasListener("credentialsRequired")) return undefined;
-    if (this.#status === "starting") this.#setDeadline(credentialsMs, () => makeError("credentialsRequired"));
     const { applicationKey, userId } = this.#options;
-    return new Promise((resolve, reject) => {
-      const expiry = this.#runtime.setTimeout(() => reject(makeError("credentialsRequired")), credentialsMs);
-      const settle = (finish: () => void) => {
-        this.#runtime.clearTimeout(expiry);
-        if (this.#status === "starting") this.#setDeadline(startMs, () => makeError("networkLost"));
-        finish();
-      };
-      this.emit("credentialsRequired", {
-        userId,
-        applicationKey,
-        register: (credentials) => settle(() => resolve(credentials)),
-        registerFailed: (error) =>
-          settle(() =>
-            reject(error ? toError(error, "credentialsRequired") : makeError("credentialsRequired")),
-          ),
-      });
-    });
-  }
-
-  #settleStart(error?: CarillonError): void {
-    this.#runtime.clearTimeout(this.#deadline);
-    const starting = this.#starting;
-    this.#starting = undefined;
-    if (error) starting?.reject(error);
-    else starting?.resolve();
+    return this.#starting.ask((answer) =>
+      this.emit("credentialsRequired", { userId, applicationKey, ...answer }),
+    );
   }
 
   /** The end of a start, or of a connection that was there. */
@@ -289,7 +207,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
     this.#connection.close(false, error);
     for (const unlisten of this.#unlisten.splice(0)) unlisten();
     for (const call of this.callClient.calls) call.fail(error);
-    this.#settleStart(error);
+    this.#starting.settle(error);
     this.emit("failed", error);
   }
 
@@ -325,7 +243,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
     this.emit("connection", { online: true });
     if (this.#status !== "starting") return;
     this.#status = "started";
-    this.#settleStart();
+    this.#starting.settle();
     this.emit("started");
   }
 
@@ -391,23 +309,9 @@ export class CarillonClient extends Emitter<ClientEvents> {
       ended: (call, record) => {
         this.audioController.detach(call);
         this.videoController.detach(call);
-        void this.#upload(record);
+        void uploadStatistics(this.#runtime, this.#registrar, this.#log, record);
       },
     };
-  }
-
-  /** In the background: nobody waits for it, and a failure is a line in the log. */
-  async #upload(record: Omit<CallRecord, "userAgent" | "sdk">, again = true): Promise<void> {
-    const userAgent = (globalThis.navigator?.userAgent ?? "").slice(0, 512);
-    try {
-      const { instance } = this.#registrar;
-      if (!instance) return;
-      const body = statisticsOf({ ...record, userAgent, sdk: sdkVersion });
-      await this.#registrar.authorized("POST", "/v1/statistics", instance, body);
-    } catch (error) {
-      if (again) this.#runtime.setTimeout(() => void this.#upload(record, false), 5_000);
-      else this.#log("warning", "statistics", `Not uploaded: ${toError(error).message}`);
-    }
   }
 }
 
@@ -415,14 +319,4 @@ function baseUrlOf(environmentHost: string): string {
   const host = environmentHost.replace(/\/+$/, "");
   if (/^https?:\/\//.test(host)) return host;
   return `${/^(localhost|127\.0\.0\.1)(:|$)/.test(host) ? "http" : "https"}://${host}`;
-}
-
-function deferred() {
-  let resolve: () => void = () => {};
-  let reject: (error: CarillonError) => void = () => {};
-  const promise = new Promise<void>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  return { promise, resolve, reject };
 }

@@ -1,7 +1,12 @@
 /** What is told of a call when it is over: `POST /v1/statistics`. */
 import type { CallStatistics, EndCause } from "../../protocol";
 import type { CallDirection } from "./call-types";
+import { toError } from "./errors";
+import type { Log } from "./log";
 import type { CallQuality } from "./quality";
+import type { Registrar } from "./registration";
+import type { Runtime } from "./runtime";
+import { sdkVersion } from "./version";
 
 export interface CallRecord {
   callId: string;
@@ -14,8 +19,6 @@ export interface CallRecord {
   answeredHere?: number;
   firstMedia?: number;
   qualities: QualityAverage;
-  userAgent: string;
-  sdk: string;
 }
 
 const averaged = ["roundTripMs", "jitterMs", "lossRatio", "audioKbps", "videoKbps", "mos"] as const;
@@ -47,7 +50,7 @@ export class QualityAverage {
 }
 
 /** The body of the upload. */
-export function statisticsOf(record: CallRecord): CallStatistics {
+function statisticsOf(record: CallRecord): CallStatistics {
   const { times, answeredHere, firstMedia } = record;
   const since = (time: number | undefined) =>
     time === undefined ? undefined : Math.max(0, Math.round(time - times.started));
@@ -68,7 +71,25 @@ export function statisticsOf(record: CallRecord): CallStatistics {
         ? Math.max(0, firstMedia - answeredHere)
         : undefined,
     ...record.qualities.result,
-    userAgent: record.userAgent,
-    sdk: record.sdk,
+    userAgent: (globalThis.navigator?.userAgent ?? "").slice(0, 512),
+    sdk: sdkVersion,
   };
+}
+
+/** In the background: nobody waits for it, and a failure is a line in the log. */
+export async function uploadStatistics(
+  runtime: Runtime,
+  registrar: Registrar,
+  log: Log,
+  record: CallRecord,
+  again = true,
+): Promise<void> {
+  try {
+    const { instance } = registrar;
+    if (!instance) return;
+    await registrar.authorized("POST", "/v1/statistics", instance, statisticsOf(record));
+  } catch (error) {
+    if (again) runtime.setTimeout(() => void uploadStatistics(runtime, registrar, log, record, false), 5_000);
+    else log("warning", "statistics", `Not uploaded: ${toError(error).message}`);
+  }
 }

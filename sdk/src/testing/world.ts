@@ -1,7 +1,8 @@
 /** Clients, a server and a network between them that a test holds in its hand. Needs fake timers. */
 import { vi } from "vitest";
 import type { CarillonStorage, Socket, SocketClass } from "..";
-import { CarillonClient, type CarillonClientOptions } from "../client";
+import { CarillonClient } from "../client";
+import type { CarillonClientOptions } from "../client-types";
 import type { Page } from "../runtime";
 import { FakeServer } from "./server";
 import { type FakePeerConnection, FakeWebRtc } from "./webrtc";

@@ -1,0 +1,63 @@
+/** A start under way: it settles in every case, and the time that the app takes for credentials is its own. */
+import { type CarillonError, makeError, toError } from "./errors";
+import type { Credentials, Registration } from "./registration";
+import type { Runtime, Timer } from "./runtime";
+
+const startMs = 15_000;
+const credentialsMs = 30_000;
+
+const late = () => makeError("networkLost");
+const missing = () => makeError("credentialsRequired");
+
+export class Starting {
+  /** What the start that is under way comes to. */
+  promise: Promise<void> | undefined;
+
+  readonly #runtime: Runtime;
+  readonly #expired: (error: CarillonError) => void;
+  #settle: ((error?: CarillonError) => void) | undefined;
+  #deadline: Timer | undefined;
+
+  /** `expired`: the time is over, and the start is to be settled. */
+  constructor(runtime: Runtime, expired: (error: CarillonError) => void) {
+    this.#runtime = runtime;
+    this.#expired = expired;
+  }
+
+  begin(): Promise<void> {
+    this.promise = new Promise((resolve, reject) => {
+      this.#settle = (error) => (error ? reject(error) : resolve());
+    });
+    this.#setDeadline(startMs, late);
+    return this.promise;
+  }
+
+  settle(error?: CarillonError): void {
+    this.#runtime.clearTimeout(this.#deadline);
+    this.promise = undefined;
+    this.#settle?.(error);
+  }
+
+  /** Asks the app for credentials, also when nothing starts: the server may refuse the instance later. */
+  ask(show: (answer: Pick<Registration, "register" | "registerFailed">) => void): Promise<Credentials> {
+    if (this.promise) this.#setDeadline(credentialsMs, missing);
+    return new Promise((resolve, reject) => {
+      const expiry = this.#runtime.setTimeout(() => reject(missing()), credentialsMs);
+      const settle = (finish: () => void) => {
+        this.#runtime.clearTimeout(expiry);
+        if (this.promise) this.#setDeadline(startMs, late);
+        finish();
+      };
+      show({
+        register: (credentials) => settle(() => resolve(credentials)),
+        registerFailed: (error) =>
+          settle(() => reject(error ? toError(error, "credentialsRequired") : missing())),
+      });
+    });
+  }
+
+  #setDeadline(ms: number, error: () => CarillonError): void {
+    this.#runtime.clearTimeout(this.#deadline);
+    this.#deadline = this.#runtime.setTimeout(() => this.#expired(error()), ms);
+  }
+}
