@@ -5,6 +5,7 @@ import type { CallContext, CallStart } from "./call-context";
 import { CallMedia } from "./call-media";
 import type { CallProgress } from "./call-progress";
 import type { AnswerOptions } from "./call-types";
+import type { Reply } from "./connection";
 import { CarillonError, makeError, toError } from "./errors";
 import { LocalMedia } from "./local-media";
 import { MediaWatch } from "./media-watch";
@@ -210,11 +211,12 @@ export class CallEngine {
     this.#progress.taken = true;
     this.#progress.answeredHere = this.#context.runtime.now();
     const answer = this.#media?.takeAnswer();
-    if (answer) void this.#sendAnswer(answer);
+    // First what takes its time elsewhere: the answer on its way, the microphone opening.
+    const sent = answer && this.#channel.send({ op: "answer", ...answer });
     const video = this.#answering?.video ?? this.#videoOffered;
     this.local.state.video = video ? "on" : "off";
     this.open(video);
-    if (!answer) void this.#whenPrepared();
+    void (sent ? this.#answerSent(sent) : this.#whenPrepared());
   }
 
   async #whenPrepared(): Promise<void> {
@@ -222,11 +224,10 @@ export class CallEngine {
     await Promise.resolve();
     await this.#preparing;
     const answer = this.#progress.over ? undefined : this.#media?.takeAnswer();
-    if (answer) void this.#sendAnswer(answer);
+    if (answer) await this.#answerSent(this.#channel.send({ op: "answer", ...answer }));
   }
 
-  async #sendAnswer(answer: { description: SessionDescription; candidates: Candidate[] }): Promise<void> {
-    const sent = this.#channel.send({ op: "answer", ...answer });
+  async #answerSent(sent: Promise<Reply>): Promise<void> {
     this.#media?.answerSent();
     this.#goLive();
     const reply = await sent;
