@@ -177,7 +177,7 @@ export type CallOperation =
   /** Renegotiation: video comes or goes, ICE restarts. */
   | { op: "description"; description: SessionDescription; candidates: Candidate[] }
   | { op: "media"; media: MediaState }
-  /** Media arrives here (true), or has stopped (false). To be said again after every {@link Synced}. */
+  /** Media arrives here (true), or has stopped (false). */
   | { op: "flowing"; flowing: boolean }
   /** Blind transfer: the other side is asked to call `to` instead, and this call ends. */
   | { op: "transfer"; to: string }

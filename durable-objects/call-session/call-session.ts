@@ -6,7 +6,7 @@ import { type CallEffect, type CallInput, newCall, nextDeadline, step } from "..
 import { archiveFor } from "../../core/db/database";
 import { log } from "../../core/log";
 import { Alarm } from "../../core/scheduler";
-import { type CallResult, fail, ok, type Result } from "../../protocol";
+import { type CallResult, fail, limits, ok, type Result } from "../../protocol";
 import type { Env } from "../env";
 import type { Party } from "../user-hub/rpc";
 import { Deliveries, frameOf, takenElsewhere } from "./deliveries";
@@ -159,8 +159,19 @@ export class CallSession extends DurableObject<Env> {
   async #tidyUp(effects: CallEffect[], told: Promise<unknown>): Promise<void> {
     if (this.#alarm.isSet) await told;
     const forgetting = effects.some((effect) => effect.type === "forget");
-    if (this.#call && !forgetting) await this.#alarm.by(nextDeadline(this.#call));
+    if (this.#call && !forgetting) await this.#alarm.by(this.#nextAlarm(this.#call));
     for (const effect of effects) this.#perform(effect);
+  }
+
+  /**
+   * A call that rings has its first alarm no later than an answer would want one at the earliest: it
+   * then serves both, and the answer writes no row for another.
+   */
+  #nextAlarm(call: CallData): number | null {
+    const deadline = nextDeadline(call);
+    const early = call.times.started + limits.connectSeconds * 1_000;
+    const ringing = call.deadlines.ring !== undefined && early > this.clock();
+    return deadline !== null && ringing ? Math.min(deadline, early) : deadline;
   }
 
   #perform(effect: CallEffect): void {
@@ -245,15 +256,14 @@ function keyOf(party: Party): string {
   return `${party.instanceId}/${party.connectionId}`;
 }
 
-/**
- * An acknowledgement alone is no news: should it be lost, events are sent again and known by their
- * seq. Nor is it that media flows, which a client says again when it resumes.
- */
+/** An acknowledgement alone is no news: should it be lost, events are sent again and known by their seq. */
 function isWorthStoring(before: CallData, after: CallData): boolean {
   return (
     before.logs.caller.last !== after.logs.caller.last ||
     before.logs.callee.last !== after.logs.callee.last ||
     before.state !== after.state ||
+    before.flowing.caller !== after.flowing.caller ||
+    before.flowing.callee !== after.flowing.callee ||
     JSON.stringify(before.deadlines) !== JSON.stringify(after.deadlines)
   );
 }

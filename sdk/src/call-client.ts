@@ -131,7 +131,7 @@ export class CallClient extends Emitter<CallClientEvents> {
       if (!known) {
         this.#channels.delete(frame.callId);
         call?.lost();
-      } else call?.resumed();
+      }
       this.#tidy();
       return;
     }

@@ -136,12 +136,6 @@ export class CallEngine {
     this.#media?.describe(description, candidates);
   }
 
-  /** The server may have forgotten that media flows: it does not store that. */
-  resumed(): void {
-    if (this.#watch?.flowing && !this.#progress.over)
-      void this.#channel.send({ op: "flowing", flowing: true });
-  }
-
   /** The network or the active connection came back. */
   nudge(): void {
     this.#watch?.nudge();

@@ -296,11 +296,6 @@ export class Call extends Emitter<CallEvents> {
     }
   }
 
-  /** @internal The server may have forgotten that media flows: it does not store that. */
-  resumed(): void {
-    this.#engine.resumed();
-  }
-
   /** @internal The server knows nothing of it any more. */
   lost(): void {
     this.#finish("inactive");

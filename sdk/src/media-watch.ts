@@ -36,11 +36,6 @@ export class MediaWatch {
     private readonly hooks: WatchHooks,
   ) {}
 
-  /** Media arrives. */
-  get flowing(): boolean {
-    return this.#flowing;
-  }
-
   get last(): Sample | undefined {
     return this.#last;
   }

@@ -2,6 +2,7 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { CallData } from "../../core/calls/call-data";
 import { callSession, userHub } from "../../durable-objects/names";
+import type { CallOperation } from "../../protocol";
 import {
   answer,
   application,
@@ -211,6 +212,29 @@ describe("losses", () => {
     expect(await bob.event("media", callId)).toMatchObject({ media: { muted: true } });
     await bob.call(callId, hangup);
     expect(await alice.event("ended", callId)).toMatchObject({ cause: "hungUp" });
+  });
+
+  it("remembers whose media flows when the session sleeps in between", async () => {
+    const alice = await Peer.connect(someone("alice"));
+    const bob = await Peer.connect(someone("bob"));
+    const { callId, answered } = alice.start(bob.user.userId);
+    await answered;
+    await bob.call(callId, ringing);
+    await bob.call(callId, answer);
+    const session = callSession(bindings, application, callId);
+    await alice.call(callId, flowing);
+    await evictDurableObject(session);
+    await bob.call(callId, flowing);
+    await Promise.all([alice.event("established", callId), bob.event("established", callId)]);
+
+    // Both lose their media, one gets it back: the call still ends over the other.
+    const lost: CallOperation = { op: "flowing", flowing: false };
+    await alice.call(callId, lost);
+    await bob.call(callId, lost);
+    await evictDurableObject(session);
+    await alice.call(callId, flowing);
+    await later(session, 21_000);
+    expect(await alice.event("ended", callId)).toMatchObject({ error: { name: "mediaFailed" } });
   });
 
   it("gives a connection that comes back what it missed, once, and applies its repetitions once", async () => {
