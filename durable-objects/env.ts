@@ -19,6 +19,9 @@ export interface Env extends RelaySettings {
 
   /** Calls and statistics are deleted when they are older: 90 days when it is not set, never with 0. */
   RETENTION_DAYS?: string;
+  /** Messages that a user may send per second, and at once: 50 and 500 when they are not set. */
+  MESSAGES_PER_SECOND?: string;
+  MESSAGES_BURST?: string;
   /** Limits registrations and guesses per address; without it there is no limit. */
   RATE_LIMIT?: RateLimit;
 }

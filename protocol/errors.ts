@@ -92,10 +92,20 @@ export const errorTable = {
     message: "None of the user's devices is connected.",
     hint: "Try later, or send the user a message.",
   },
+  messagingUnsupported: {
+    code: 40403,
+    message: "None of the user's devices takes messages.",
+    hint: "The user's app has to support messaging: setSupportMessaging().",
+  },
   conflict: {
     code: 40900,
     message: "This does not fit the present state.",
     hint: "See `detail`; read the state again before you retry.",
+  },
+  expired: {
+    code: 41000,
+    message: "The message is too old to be delivered.",
+    hint: "Send it again as a new message, if it still matters.",
   },
   versionRefused: {
     code: 42600,
@@ -121,6 +131,11 @@ export const errorTable = {
     code: 50400,
     message: "The call was answered but no media came through, or media stopped for 20 seconds.",
     hint: "Check the network, and configure a TURN server for networks that block peer-to-peer traffic.",
+  },
+  mailboxFull: {
+    code: 50700,
+    message: "Too many messages wait for this user.",
+    hint: "Try again when the user has been online.",
   },
   permissionDenied: {
     code: 60001,

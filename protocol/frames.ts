@@ -12,12 +12,16 @@
  *    {@link Synced}). After a drop, a new connection says in {@link Hello.calls} how far it has
  *    come; the server sends the rest and one {@link Synced} per call, and the client sends again
  *    whatever lies above `n`.
- * 4. A ping is the text `ping`, answered `pong`; the server does not wake up for it.
+ * 4. Nothing of a message is lost either: the server numbers what waits for a user
+ *    ({@link MailMessage.seq}), each device reads it from its own position and acknowledges
+ *    cumulatively. Words and rules: `messages.ts`.
+ * 5. A ping is the text `ping`, answered `pong`; the server does not wake up for it.
  *
  * Words: an *instance* is one installation of an app for one user; a *connection* is one tab or
  * process of it and keeps its `connectionId` when its socket comes back.
  */
 import type { ErrorBody } from "./errors";
+import type { MailMessage, MailPosition, Note, OutgoingMessage, SendResult } from "./messages";
 
 /** The versions of this protocol that this build speaks. */
 export const protocolVersions: readonly number[] = [1];
@@ -113,6 +117,9 @@ export type ClientFrame =
   | SetState
   | CallRequest
   | Ack
+  | SendMessages
+  | ReadMessages
+  | Typing
   | IceServersRequest
   | PresenceRequest
   | Goodbye;
@@ -128,6 +135,8 @@ export interface Hello {
   state: ConnectionState;
   /** The calls that this connection takes part in or rings for. */
   calls: CallPosition[];
+  /** Messages are wanted here, from this position on. Missing: this instance has no messaging. */
+  mail?: MailPosition;
 }
 
 /** Whether calls ring here. A connection that is not available is there for its own calls only. */
@@ -187,6 +196,33 @@ export type CallOperation =
 export interface Ack {
   type: "ack";
   calls: CallPosition[];
+  mail?: MailPosition;
+}
+
+/**
+ * Sends messages, in this order. Answered with {@link SendResult} when each is stored or refused.
+ * Have one such request under way at a time: should the rate be exceeded, what is refused is always
+ * the end of a frame, and the order in a conversation stays.
+ */
+export interface SendMessages {
+  type: "send";
+  id: number;
+  /** 1 to 64; the frame's limit holds too. */
+  messages: OutgoingMessage[];
+}
+
+/** The person has read these. Messages that were not sent to this user are passed over. Answered with `{}`. */
+export interface ReadMessages {
+  type: "read";
+  id: number;
+  /** 1 to 100; `from` null for a message of the application. */
+  messages: { from: string | null; id: string }[];
+}
+
+/** The person is typing to these users, 1 to 16. Not answered, not stored. */
+export interface Typing {
+  type: "typing";
+  to: string[];
 }
 
 /** Answered with {@link IceServersResult}. */
@@ -209,7 +245,16 @@ export interface Goodbye {
 
 // ---- server to client -------------------------------------------------------------------------
 
-export type ServerFrame = Welcome | Refused | Answer | Failure | CallFrame | Synced;
+export type ServerFrame =
+  | Welcome
+  | Refused
+  | Answer
+  | Failure
+  | CallFrame
+  | Synced
+  | MailFrame
+  | NotesFrame
+  | TypingFrame;
 
 export interface Welcome {
   type: "welcome";
@@ -231,7 +276,7 @@ export interface Refused {
 export interface Answer {
   type: "answer";
   id: number;
-  result: CallResult | IceServersResult | PresenceResult | Record<string, never>;
+  result: CallResult | IceServersResult | PresenceResult | SendResult | Record<string, never>;
 }
 
 /** A request that failed, or (`id` null) a frame that could not be read. */
@@ -257,6 +302,24 @@ export interface Synced {
   n: number;
   /** The server knows no such call (any more). */
   unknown?: true;
+}
+
+/** Messages for this user, in the order of `seq`. */
+export interface MailFrame {
+  type: "mail";
+  messages: MailMessage[];
+}
+
+/** What became of messages, in the order of `seq`. */
+export interface NotesFrame {
+  type: "notes";
+  notes: Note[];
+}
+
+/** Somebody is typing to this user. */
+export interface TypingFrame {
+  type: "typing";
+  from: string;
 }
 
 export type CallEvent =

@@ -2,4 +2,5 @@ export * from "./errors";
 export * from "./frames";
 export * from "./http";
 export * from "./limits";
+export * from "./messages";
 export * from "./values";

@@ -1,12 +1,12 @@
-/** Every limit and every timer, with the unit in the name. Source: SPEC sections 1 to 3. */
+/** Every limit and every timer, with the unit in the name. Source: SPEC sections 1 to 4. */
 export const limits = {
   userIdCharacters: 40,
   deviceIdCharacters: 64,
   displayNameBytes: 128,
   /** Names and values of a call's headers together, UTF-8. */
   headersBytes: 1_024,
-  /** A frame on the socket, UTF-8. An offer with all of Chromium's codecs is about 8 KB. */
-  frameBytes: 65_536,
+  /** A frame on the socket, UTF-8. The longest text of a message, every character of it escaped, fits. */
+  frameBytes: 131_072,
   sdpBytes: 40_000,
   candidateBytes: 1_024,
   candidatesPerFrame: 64,
@@ -25,7 +25,29 @@ export const limits = {
   /** Events of one party of a call that nobody has acknowledged. */
   callLogEvents: 1_000,
   callLogBytes: 500_000,
-  bodyBytes: 65_536,
+  bodyBytes: 131_072,
+
+  messageTextBytes: 16_384,
+  recipients: 256,
+  messagesPerFrame: 64,
+  readsPerFrame: 100,
+  typingRecipients: 16,
+  /** Messages that a user sends, each copy counted: the defaults of MESSAGES_PER_SECOND and MESSAGES_BURST. */
+  messagesPerSecond: 50,
+  messagesBurst: 500,
+  /** Messages that wait for a user. */
+  mailboxMessages: 10_000,
+  /** Messages of one user for another whose hub cannot be reached. */
+  outboxMessages: 1_000,
+  /** A message is kept for so long, wherever it is. */
+  messageDays: 30,
+  /** The SDK tries for so long. */
+  messageRetryHours: 12,
+  /** A message's id may be so much older than now: the retries, and an hour for clocks and the way. */
+  messageIdHours: 13,
+  /** A message's id may be so far in the future. */
+  messageIdAheadSeconds: 300,
+  historyPage: 100,
 
   ringSeconds: 45,
   ringSecondsMin: 5,

@@ -1,5 +1,5 @@
-/** What the edge and the call sessions ask of a {@link UserHub}, beside the socket itself. */
-import type { CallFrame } from "../../protocol";
+/** What the edge, call sessions and other hubs ask of a {@link UserHub}, beside the socket itself. */
+import type { CallFrame, ErrorBody, Message, OutgoingMessage, Result } from "../../protocol";
 
 /** A user, fully named: the key of a UserHub. */
 export interface UserAddress {
@@ -85,3 +85,34 @@ export interface SocketClaims extends UserAddress {
   expires?: number;
   reference: string;
 }
+
+/** Messages of this hub's user, from the app's server. The hub of the application itself has the user id "". */
+export interface Send {
+  user: UserAddress;
+  messages: OutgoingMessage[];
+  reference: string;
+}
+
+/** Copies for this hub's user, all of one sender and in the sender's order. */
+export interface Take {
+  messages: Message[];
+  reference: string;
+}
+
+/**
+ * For each message, in the same order: when it was taken (for a repetition: the first time), or
+ * userUnknown, userBlocked, messagingUnsupported, mailboxFull, expired, conflict (the id was used
+ * with another text).
+ */
+export type Taken = Result<{ time: number }>[];
+
+/** What became of messages that this hub's user has sent, or (read) has read on another device. */
+export interface Receipts {
+  notes: Receipt[];
+  reference: string;
+}
+
+export type Receipt =
+  | { note: "delivered"; id: string; by: string; time: number }
+  | { note: "read"; from: string | null; id: string; by: string; time: number }
+  | { note: "failed"; id: string; to: string; error: ErrorBody };
