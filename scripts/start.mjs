@@ -2,7 +2,8 @@
 /**
  * `npm start`: the whole platform on this machine, with a demo application and two links to it.
  *
- * PORT (8787) and CARILLON_STATE (.carillon) say where; TURN_URLS and the like name a relay.
+ * PORT (8787) and CARILLON_STATE (.carillon) say where; TURN_URLS and the like name a relay;
+ * MESSAGES_PER_SECOND and MESSAGES_BURST say how much a user may send.
  */
 import { buildSoftphone } from "./lib/build.mjs";
 import { migrateLocal } from "./lib/database.mjs";

@@ -11,14 +11,16 @@ import { Problem } from "./terminal.mjs";
 
 export const address = "127.0.0.1";
 
-/** Settings of a relay that are handed on from the environment. */
-const relaySettings = [
+/** Settings that are handed on from the environment: a relay's, and how much a user may send. */
+const settings = [
   "TURN_URLS",
   "TURN_SECRET",
   "STUN_URLS",
   "TURN_API_URL",
   "TURN_KEY_ID",
   "TURN_KEY_API_TOKEN",
+  "MESSAGES_PER_SECOND",
+  "MESSAGES_BURST",
 ];
 
 /** Refuses a port that something else has. */
@@ -41,8 +43,8 @@ export async function checkPort(/** @type {number} */ port) {
 export function startPlatform({ state, port, secrets, onLine }) {
   const vars = join(state, "platform.env");
   // A file, because arguments can be read by everyone on the machine.
-  const relay = relaySettings.map((name) => [name, process.env[name]]).filter(([, value]) => value);
-  const lines = [...Object.entries(secrets), ...relay].map(([name, value]) => `${name}='${value}'\n`);
+  const given = settings.map((name) => [name, process.env[name]]).filter(([, value]) => value);
+  const lines = [...Object.entries(secrets), ...given].map(([name, value]) => `${name}='${value}'\n`);
   writePrivate(vars, lines.join(""));
   const file = createWriteStream(join(state, "carillon.log"), { flags: "a", mode: 0o600 });
   const options = [
