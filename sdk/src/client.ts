@@ -17,6 +17,7 @@ import { checkEnvironment, type EnvironmentIssue, type EnvironmentOptions } from
 import { type CarillonError, makeError, toError } from "./errors";
 import { IceServers } from "./ice-servers";
 import type { Log } from "./log";
+import { MessageClient } from "./message-client";
 import { type Credentials, Registrar } from "./registration";
 import { defaultRuntime, defaultWebRtc, type Runtime, type WebRtc } from "./runtime";
 import { Starting } from "./starting";
@@ -39,6 +40,7 @@ import { VideoController } from "./video";
  */
 export class CarillonClient extends Emitter<ClientEvents> {
   readonly callClient: CallClient;
+  readonly messageClient: MessageClient;
   readonly audioController: AudioController;
   readonly videoController: VideoController;
   readonly userId: string;
@@ -52,6 +54,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
   readonly #log: Log = (level, area, message) => this.emit("logMessage", { level, area, message });
   #status: "stopped" | "starting" | "started" | "terminated" = "stopped";
   #calling = true;
+  #messaging = true;
   #listening = false;
   #backgroundSupported = false;
   /** The server's clock less ours, milliseconds. */
@@ -99,12 +102,18 @@ export class CarillonClient extends Emitter<ClientEvents> {
     this.callClient = new CallClient(this.#callContext(webrtc, devices), this.#connection, () =>
       this.#mustRun(),
     );
+    this.messageClient = new MessageClient();
   }
 
   /** Whether calls may come in; true by default. Before `start()`. */
   setSupportCalling(supported: boolean): void {
     this.#calling = supported;
     this.#tellState();
+  }
+
+  /** Whether messages come to this device; true by default. Before `start()`. */
+  setSupportMessaging(supported: boolean): void {
+    this.#messaging = supported;
   }
 
   /** Whether calls ring here while the page is hidden; false by default. */
@@ -222,7 +231,11 @@ export class CarillonClient extends Emitter<ClientEvents> {
       sdk: sdkVersion,
       token: async () => (await this.#registrar.ensure()).instanceToken,
       unauthorized: () => this.#registrar.replace(),
-      hello: () => ({ state: this.#state(), calls: this.callClient.positions() }),
+      hello: () => ({
+        state: this.#state(),
+        calls: this.callClient.positions(),
+        ...(this.#messaging && { mail: {} }),
+      }),
       onOnline: (welcome) => this.#online(welcome),
       onOffline: () => {
         this.callClient.offline();

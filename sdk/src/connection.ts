@@ -35,7 +35,7 @@ export interface ConnectionOptions {
   /** The server refused the token: replace it. A rejection is final. */
   unauthorized(): Promise<void>;
   /** What hello says, at the moment when it is sent. */
-  hello(): Pick<Hello, "state"> & { calls: CallPosition[] };
+  hello(): Pick<Hello, "state" | "calls" | "mail">;
   onOnline(welcome: Welcome): void;
   onOffline(): void;
   onFrame(frame: CallFrame | Synced): void;
@@ -168,9 +168,8 @@ export class Connection {
     this.#socket = socket;
     this.#refusal = undefined;
     socket.onopen = () => {
-      const { state, calls } = this.#options.hello();
-      const { connectionId, sdk } = this.#options;
-      this.#write({ type: "hello", versions: [...protocolVersions], connectionId, sdk, state, calls });
+      const { connectionId, sdk, hello } = this.#options;
+      this.#write({ type: "hello", versions: [...protocolVersions], connectionId, sdk, ...hello() });
     };
     socket.onmessage = (event: { data: unknown }) => this.#read(event.data);
     socket.onclose = (event: { code: number }) => this.#dropped(event.code);

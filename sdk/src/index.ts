@@ -1,5 +1,5 @@
 /**
- * Voice and video calls over a Carillon deployment: see {@link CarillonClient}.
+ * Voice and video calls, and messages, over a Carillon deployment: see {@link CarillonClient}.
  *
  * @packageDocumentation
  */
@@ -10,6 +10,7 @@ export type {
   ErrorBody,
   ErrorName,
   MediaState,
+  MessageState,
   PresenceResult,
 } from "../../protocol";
 export { errorTable } from "../../protocol";
@@ -23,6 +24,16 @@ export type { CameraPosition } from "./devices";
 export { checkEnvironment, type EnvironmentIssue, type EnvironmentOptions } from "./environment";
 export { CarillonError, type ErrorDomain } from "./errors";
 export type { LogLevel, LogMessage } from "./log";
+export { MessageClient } from "./message-client";
+export {
+  type History,
+  type HistoryOptions,
+  type Message,
+  type MessageClientEvents,
+  type MessageFailure,
+  type StoredMessage,
+  WritableMessage,
+} from "./messages";
 export type { CallQuality, QualityReason } from "./quality";
 export type { Credentials, Registration } from "./registration";
 export type { Socket, SocketClass, WebRtc } from "./runtime";
