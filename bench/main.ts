@@ -1,7 +1,8 @@
-/** `npm run bench [signalling|memory|sizes|cost|media …]`: without a name, all of it. Judges nothing, exits 0. */
+/** `npm run bench [signalling|messages|memory|sizes|cost|media …]`: without a name, all of it. Judges nothing, exits 0. */
 import { cpus } from "node:os";
 import { benchMedia } from "./media";
 import { benchMemory } from "./memory";
+import { benchMessages } from "./messages";
 import { startFloor, startPlatform } from "./programs";
 import { benchSignalling } from "./signalling";
 import { benchCost, benchSizes } from "./sizes";
@@ -15,6 +16,7 @@ try {
   if (wanted("signalling")) await benchSignalling(platform.demo, floor);
   if (wanted("media")) await benchMedia(platform.demo);
   if (wanted("memory")) await benchMemory(platform.demo, platform);
+  if (wanted("messages")) await benchMessages(platform.demo, floor);
 } finally {
   await Promise.all([platform.stop(), floor.stop()]);
 }

@@ -22,7 +22,9 @@ export interface Demo {
 export async function startPlatform(): Promise<Program & { demo: Demo }> {
   const port = await freePort();
   const state = mkdtempSync(join(tmpdir(), "carillon-bench-"));
-  const environment = { ...process.env, PORT: String(port), CARILLON_STATE: state };
+  // One user sends as much as it can, and is not to be held back.
+  const unlimited = { MESSAGES_PER_SECOND: "1000000", MESSAGES_BURST: "1000000" };
+  const environment = { ...process.env, ...unlimited, PORT: String(port), CARILLON_STATE: state };
   const child = spawn(process.execPath, ["scripts/start.mjs"], { env: environment, stdio: "ignore" });
   running.add(child);
   const url = `http://127.0.0.1:${port}`;

@@ -53,22 +53,25 @@ function startUp(wrangler: string[]): string {
   }
 }
 
-/** The test that bounds the cost of a call also prints it. */
+/** Cloudflare's prices of November 2026, dollars per million. */
+const price = { request: 0.15, row: 1 };
+
+/** The tests that bound the cost of a call and of a message also print it. */
 export function benchCost(): void {
-  const vitest = [
-    "node_modules/vitest/vitest.mjs",
-    "run",
-    "--project",
-    "workers",
-    "test/integration/cost.test.ts",
-  ];
-  const { stdout } = spawnSync(process.execPath, vitest, { encoding: "utf8" });
-  console.log(
-    `\n${
-      stdout
-        .split("\n")
-        .find((row) => row.includes("cost of a call:"))
-        ?.replace(/^.*cost/, "Cost") ?? "Cost of a call: not measured"
-    }`,
-  );
+  const files = { call: "test/integration/cost.test.ts", message: "test/integration/message-cost.test.ts" };
+  const vitest = ["node_modules/vitest/vitest.mjs", "run", "--project", "workers"];
+  const { stdout } = spawnSync(process.execPath, [...vitest, ...Object.values(files)], { encoding: "utf8" });
+  for (const thing of Object.keys(files)) {
+    const row = stdout.split("\n").find((line) => line.includes(`cost of a ${thing}:`));
+    console.log(`\n${row?.replace(/^.*cost/, "Cost") ?? `Cost of a ${thing}: not measured`}`);
+    if (row) console.log(priceOf(row));
+  }
+}
+
+/** For a million, from the line's `billed as 1.2` and `3 rows`. */
+function priceOf(row: string): string {
+  const requests = Number(/billed as ([\d.]+)/.exec(row)?.[1]);
+  const rows = Number(/([\d.]+) rows/.exec(row)?.[1]);
+  const dollars = requests * price.request + rows * price.row;
+  return `  a million: $${dollars.toFixed(2)}, at $${price.request} per million requests and $${price.row} per million rows`;
 }

@@ -21,6 +21,25 @@ export class Times {
   }
 }
 
+/** What several runs did in a second. */
+export class Rates {
+  readonly #all: number[] = [];
+
+  add(count: number, milliseconds: number): void {
+    this.#all.push((count / milliseconds) * 1_000);
+  }
+
+  get median(): number {
+    return [...this.#all].sort((one, other) => one - other)[this.#all.length >> 1] ?? Number.NaN;
+  }
+
+  /** The median, and from where to where they went. */
+  toString(): string {
+    const [least, most] = [Math.min(...this.#all), Math.max(...this.#all)];
+    return `${this.median.toFixed(0)}/s (${least.toFixed(0)} to ${most.toFixed(0)})`;
+  }
+}
+
 /** Runs something a number of times, one after the other; the first tenth does not count. */
 export async function repeat(count: number, run: (index: number) => Promise<void>): Promise<void> {
   for (let index = -Math.ceil(count / 10); index < count; index++) await run(index);

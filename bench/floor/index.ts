@@ -4,8 +4,11 @@
  * writes one durable row first, as a step does that must not be lost.
  */
 import { DurableObject } from "cloudflare:workers";
+import type { MailboxEnv } from "./mailbox";
 
-interface Env {
+export { Mailbox } from "./mailbox";
+
+interface Env extends MailboxEnv {
   RELAY: DurableObjectNamespace<Relay>;
 }
 
@@ -47,6 +50,8 @@ export class Relay extends DurableObject<Env> {
 export default {
   async fetch(request, env) {
     const { pathname } = new URL(request.url);
+    if (pathname.startsWith("/mailbox/"))
+      return env.MAILBOX.get(env.MAILBOX.idFromName(pathname.slice(9))).fetch(request);
     const stub = env.RELAY.get(env.RELAY.idFromName(pathname.slice(1)));
     if (request.headers.get("upgrade") === "websocket") return stub.fetch(request);
     return Response.json({ id: await stub.write(((await request.json()) as { id: number }).id) });
