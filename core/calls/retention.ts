@@ -1,22 +1,12 @@
 /**
- * Deletes calls and statistics that have been kept long enough, some in each run of the cron.
- *
- * There is no index by time, which would cost a written row per call, and a call id is made by a
- * client, so that its order need not be that of time. So a sweep goes over each table in the order
- * of its primary key and deletes what is old, then rests until a day after it began: what is old
- * goes within a day, or within a sweep where that takes longer.
+ * Deletes calls and statistics that have been kept long enough, and those of users who were
+ * deleted: by a sweep, since a call id is made by a client, so that its order need not be that of
+ * time.
  */
+import { sweep } from "../db/sweep";
 
 const dayMs = 86_400_000;
 const defaultDays = 90;
-/** D1 is single-threaded: this is some ten milliseconds. 7 million rows a day and table. */
-const rowsPerRun = 5_000;
-
-/** The tables, and when a row of theirs is from. */
-const swept = {
-  calls: "json_extract(times, '$.started')",
-  call_statistics: "created",
-} as const;
 
 /** What `RETENTION_DAYS` says. Throws when that is no number: then nothing is deleted. */
 export function retentionDays(setting: string | undefined): number {
@@ -26,48 +16,36 @@ export function retentionDays(setting: string | undefined): number {
   return days;
 }
 
-/** One step in each table of a database. `days` of 0: everything is kept. */
+/** One step in each table of a database. `days` of 0: only deleted users are forgotten. */
 export async function forgetOldCalls(
   db: D1Database,
   now: number,
   days: number,
-  rows = rowsPerRun,
+  rows?: number,
 ): Promise<void> {
-  if (days === 0) return;
-  for (const table of ["calls", "call_statistics"] as const) {
-    await sweep(db, table, { now, before: now - days * dayMs, rows });
-  }
+  const values = [days === 0 ? 0 : now - days * dayMs];
+  const calls = {
+    table: "calls",
+    key: ["application_key", "call_id"],
+    where: `json_extract(times, '$.started') < ? OR ${deletedParty}`,
+    values,
+  };
+  const statistics = {
+    table: "call_statistics",
+    key: ["application_key", "call_id", "user_id", "instance_id"],
+    where: `created < ? OR ${deletedMeasurer}`,
+    values,
+  };
+  for (const swept of [calls, statistics]) await sweep(db, swept, now, rows);
 }
 
-async function sweep(
-  db: D1Database,
-  table: keyof typeof swept,
-  { now, before, rows }: { now: number; before: number; rows: number },
-): Promise<void> {
-  const last = await db
-    .prepare("SELECT application_key, call_id, begun FROM sweeps WHERE name = ?")
-    .bind(table)
-    .first<{ application_key: string; call_id: string; begun: number }>();
-  const atStart = !last?.application_key;
-  if (last && atStart && now - last.begun < dayMs) return;
-  const from = [last?.application_key ?? "", last?.call_id ?? ""];
-  const to = await db
-    .prepare(
-      `SELECT application_key, call_id FROM ${table} WHERE (application_key, call_id) > (?, ?)
-       ORDER BY application_key, call_id LIMIT 1 OFFSET ?`,
-    )
-    .bind(...from, rows - 1)
-    .first<{ application_key: string; call_id: string }>();
-  const old = `DELETE FROM ${table} WHERE ${swept[table]} < ? AND (application_key, call_id) > (?, ?)`;
-  const begun = last && !atStart ? last.begun : now;
-  await db.batch([
-    to
-      ? db
-          .prepare(`${old} AND (application_key, call_id) <= (?, ?)`)
-          .bind(before, ...from, to.application_key, to.call_id)
-      : db.prepare(old).bind(before, ...from),
-    db
-      .prepare("INSERT OR REPLACE INTO sweeps (name, application_key, call_id, begun) VALUES (?, ?, ?, ?)")
-      .bind(table, to?.application_key ?? "", to?.call_id ?? "", begun),
-  ]);
-}
+/** A user of another application may have the same id. */
+const deletedParty = `EXISTS (SELECT 1 FROM deleted_users gone
+  WHERE gone.application_key = calls.application_key AND gone.time >= json_extract(times, '$.started')
+    AND gone.user_id IN (caller_user_id,
+      CASE callee_application_key WHEN calls.application_key THEN callee_user_id END))`;
+
+const deletedMeasurer = `EXISTS (SELECT 1 FROM deleted_users gone
+  WHERE gone.application_key = call_statistics.application_key
+    AND gone.application_key = user_application_key
+    AND gone.user_id = call_statistics.user_id AND gone.time >= created)`;

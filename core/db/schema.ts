@@ -1,11 +1,11 @@
 /**
  * The tables in D1. `npx drizzle-kit generate` turns a change here into a file under `migrations/`.
  *
- * An index costs one written row per insert, so there is none beside the primary keys: what is
- * listed is listed in the order of a primary key. Times are milliseconds since 1970.
+ * An index costs one written row per insert, so there is one only, that of messages by their id:
+ * what is listed is listed in the order of a primary key. Times are milliseconds since 1970.
  */
-import { integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { CallStatistics, CallTimes, EndCause } from "../../protocol";
+import { integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import type { CallStatistics, CallTimes, EndCause, MessageState } from "../../protocol";
 
 /** A team. */
 export const accounts = sqliteTable("accounts", {
@@ -121,13 +121,87 @@ export const callStatistics = sqliteTable(
   (table) => [primaryKey({ columns: [table.applicationKey, table.callId, table.userId, table.instanceId] })],
 );
 
-/** How far the deletion of old rows has come, in every database that holds calls: `core/calls/retention.ts`. */
+/**
+ * One row per message, in the order of its conversation. The unique index makes the insert
+ * idempotent, finds a message by its id, and is in the order of time, for the expiry.
+ */
+export const messages = sqliteTable(
+  "messages",
+  {
+    applicationKey: text().notNull(),
+    /** The key of the set of its participants: `core/messages/conversation.ts`. */
+    conversation: text().notNull(),
+    /** When the server took it. */
+    time: integer().notNull(),
+    messageId: text().notNull(),
+    /** The empty text is the application itself. */
+    sender: text().notNull(),
+    recipients: text({ mode: "json" }).$type<string[]>().notNull(),
+    text: text().notNull(),
+    headers: text({ mode: "json" }).$type<Record<string, string>>().notNull(),
+    /** By recipient, those who took it. */
+    states: text({ mode: "json" }).$type<Record<string, MessageState>>().notNull(),
+  },
+  (table) => [
+    primaryKey({
+      columns: [table.applicationKey, table.conversation, table.time, table.messageId, table.sender],
+    }),
+    uniqueIndex("messages_by_id").on(table.messageId, table.applicationKey, table.sender),
+  ],
+);
+
+/** Who takes part in a conversation, the application itself left out. */
+export const conversations = sqliteTable(
+  "conversations",
+  {
+    applicationKey: text().notNull(),
+    userId: text().notNull(),
+    conversation: text().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.applicationKey, table.userId, table.conversation] })],
+);
+
+/**
+ * Users that were deleted, where their messages and calls are: what was before `time` must not be
+ * written any more, by whomever it comes late.
+ */
+export const deletedUsers = sqliteTable(
+  "deleted_users",
+  {
+    applicationKey: text().notNull(),
+    userId: text().notNull(),
+    time: integer().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.applicationKey, table.userId] })],
+);
+
+/** Deletions of users that are under way: `workers/user-deletion.ts`. */
+export const userDeletions = sqliteTable(
+  "user_deletions",
+  {
+    applicationKey: text().notNull(),
+    userId: text().notNull(),
+    /** What is not later than this is deleted. */
+    time: integer().notNull(),
+    /** The user's hub has forgotten everything. */
+    reached: integer({ mode: "boolean" }).notNull().default(false),
+    /** Where the user's messages are looked for next. */
+    position: text({ mode: "json" }).$type<{
+      conversation: string;
+      after?: [time: number, messageId: string, sender: string];
+    }>(),
+    /** When the cron last worked on it, so that each one has its turn. */
+    served: integer().notNull().default(0),
+  },
+  (table) => [primaryKey({ columns: [table.applicationKey, table.userId] })],
+);
+
+/** How far the sweeps have come, in every database that holds an archive: `core/db/sweep.ts`. */
 export const sweeps = sqliteTable("sweeps", {
   /** The table that is swept. */
   name: text().primaryKey(),
-  /** The last call that was looked at; both empty when the end was reached. */
-  applicationKey: text().notNull(),
-  callId: text().notNull(),
+  /** The primary key of the last row that was looked at; null when the end was reached. */
+  position: text({ mode: "json" }).$type<(string | number)[]>(),
   /** When this sweep began. */
   begun: integer().notNull(),
 });
