@@ -8,6 +8,7 @@ import {
   type ErrorName,
   errorBody,
   errorTable,
+  isMessageId,
   isUserId,
   isUuid,
   limits,
@@ -38,6 +39,7 @@ const candidates = z
   .check(z.maxLength(limits.candidatesPerFrame));
 
 const userId = z.string().check(z.refine(isUserId, "not a user id"));
+const messageId = z.string().check(z.refine(isMessageId, "not a lowercase UUIDv7"));
 const callee = z
   .string()
   .check(z.refine((address) => isUserId(parseAddress(address).userId), "not a user id"));
@@ -83,6 +85,17 @@ const position = z.object({ callId: uuid, origin: z.optional(uuid), ack: count }
 const positions = z.array(position).check(z.maxLength(limits.callsPerConnection * 2));
 const state = z.object({ listening: z.boolean(), background: z.boolean() });
 
+const mail = z.object({ ack: z.optional(count), notes: z.optional(count) });
+/** Its form only: what it says is checked message by message, so that a bad one refuses no other. */
+const outgoing = z.object({
+  id: z.string().check(z.maxLength(64)),
+  to: z.array(z.string().check(z.maxLength(64))).check(z.maxLength(limits.recipients * 4)),
+  text: z.string(),
+  headers: z.record(z.string(), z.string()),
+});
+const list = <T extends z.ZodMiniType>(item: T, max: number) =>
+  z.array(item).check(z.minLength(1), z.maxLength(max));
+
 const clientFrame = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("hello"),
@@ -91,6 +104,7 @@ const clientFrame = z.discriminatedUnion("type", [
     sdk: short(128),
     state,
     calls: positions,
+    mail: z.optional(mail),
   }),
   z.object({ type: z.literal("state"), id: requestId, state }),
   z.object({
@@ -102,7 +116,18 @@ const clientFrame = z.discriminatedUnion("type", [
     ack: count,
     op: operation,
   }),
-  z.object({ type: z.literal("ack"), calls: positions }),
+  z.object({ type: z.literal("ack"), calls: positions, mail: z.optional(mail) }),
+  z.object({
+    type: z.literal("send"),
+    id: requestId,
+    messages: list(outgoing, limits.messagesPerFrame),
+  }),
+  z.object({
+    type: z.literal("read"),
+    id: requestId,
+    messages: list(z.object({ from: z.nullable(userId), id: messageId }), limits.readsPerFrame),
+  }),
+  z.object({ type: z.literal("typing"), to: list(userId, limits.typingRecipients) }),
   z.object({ type: z.literal("iceServers"), id: requestId }),
   z.object({ type: z.literal("presence"), id: requestId, userId }),
   z.object({ type: z.literal("goodbye") }),

@@ -21,6 +21,21 @@ export interface Connection {
   expires?: number;
   /** It was told to close. */
   closed?: true;
+  /** Missing: no messages here. */
+  mail?: MailState;
+}
+
+/** How far a connection is with its user's mailbox. The attachment outlives a sleep of the hub without a written row. */
+export interface MailState {
+  /** Acknowledged by this connection. */
+  ack: number;
+  /** Sent to it. */
+  told: number;
+  /** Messages that were sent and not acknowledged. */
+  out: number;
+  /** What the hub knows of the archive. */
+  archived: number;
+  stated: number;
 }
 
 export class Connections {
@@ -58,6 +73,13 @@ export class Connections {
       const late = !connectionId && !closed && now - since > limits.helloSeconds * 1_000;
       if (late) this.dismiss(socket, closeCodes.helloExpected, "hello expected");
     }
+  }
+
+  /** Those that messages go to. */
+  withMail(): { socket: WebSocket; connection: Connection; mail: MailState }[] {
+    return this.all().flatMap(({ socket, connection }) =>
+      connection.mail ? [{ socket, connection, mail: connection.mail }] : [],
+    );
   }
 
   countOf(instanceId: string): number {

@@ -9,20 +9,28 @@ import {
   type Hello,
   type IceServersResult,
   limits,
+  type MailPosition,
+  type OutgoingMessage,
   ok,
   protocolVersions,
   type Result,
+  type SendOutcome,
 } from "../../protocol";
 import type { Env } from "../env";
 import { userHub } from "../names";
 import type { CallCarrier } from "./call-carrier";
 import { type Connection, type Connections, isAvailable, keyOf, send } from "./connections";
-import { FrameRate } from "./rate";
+import type { Instances } from "./instances";
+import type { MailRoom } from "./mail-room";
+import { FrameRate, TokenBucket } from "./rate";
 
 interface Surroundings {
   env: Env;
   connections: Connections;
   calls: CallCarrier;
+  instances: Instances;
+  mail: () => MailRoom;
+  send: (socket: WebSocket, messages: OutgoingMessage[]) => Promise<SendOutcome[]>;
   now: () => number;
   iceServers: (reference: string) => Promise<Result<IceServersResult>>;
   /** The user's first connection has said hello. */
@@ -32,6 +40,8 @@ interface Surroundings {
 /** What clients say on their sockets, and what they get to hear. */
 export class FrameHandler {
   readonly #rate = new FrameRate();
+  /** What is above is not passed on: it is a hint for a display. */
+  readonly #typing = new TokenBucket(2, 10);
   /** A connection's frames about calls go to the sessions one after the other, so that order is kept. */
   readonly #queues = new WeakMap<WebSocket, Promise<void>>();
 
@@ -79,7 +89,16 @@ export class FrameHandler {
           this.#answer(socket, frame.id, await calls.call(socket, frame));
         });
       case "ack":
-        return this.#inOrder(socket, () => calls.acknowledge(socket, frame));
+        if (frame.mail) await this.hub.mail().acknowledge(socket, frame.mail);
+        if (frame.calls.length > 0) await this.#inOrder(socket, () => calls.acknowledge(socket, frame));
+        return;
+      case "send":
+        return this.#answer(socket, frame.id, ok({ results: await this.hub.send(socket, frame.messages) }));
+      case "read":
+        await this.hub.mail().read(socket, frame);
+        return this.#answer(socket, frame.id, ok({}));
+      case "typing":
+        return this.#tellTyping(connection, frame.to);
       case "state": {
         const was = isAvailable(connection);
         const now = connections.change(socket, frame.state);
@@ -138,7 +157,26 @@ export class FrameHandler {
       calls: calls.length,
     });
     if (connections.all().length === 1) this.hub.cameOnline();
+    await this.#openMail(socket, instanceId, hello.mail);
     await this.#inOrder(socket, () => this.hub.calls.resume(socket, hello.calls, isAvailable(now)));
+  }
+
+  async #openMail(socket: WebSocket, instanceId: string, position: MailPosition | undefined): Promise<void> {
+    const { instances, mail } = this.hub;
+    instances.setMessages(instanceId, position !== undefined, mail().last);
+    if (!position) return;
+    const reader = instances.readers(this.hub.now()).find((one) => one.instanceId === instanceId);
+    await mail().open(socket, instanceId, reader?.start ?? 0, position);
+  }
+
+  async #tellTyping({ applicationKey, userId }: Connection, to: string[]): Promise<void> {
+    if (this.#typing.take(this.hub.now()) > 0) return;
+    const others = new Set(to.filter((recipient) => recipient !== userId));
+    await Promise.allSettled(
+      [...others].map((recipient) =>
+        userHub(this.hub.env, { applicationKey, userId: recipient }).typing(userId),
+      ),
+    );
   }
 
   async #presence(connection: Connection, userId: string) {

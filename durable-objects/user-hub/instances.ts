@@ -1,4 +1,5 @@
 /** The installations of one user, and what a registration uses up. */
+import type { Reader } from "../../core/messages/mailbox";
 import { fail, limits, ok, type Result } from "../../protocol";
 import type { InstanceInfo, NewInstance, RegistrationProof } from "./rpc";
 
@@ -6,7 +7,38 @@ type Instance = Omit<InstanceInfo, "connections">;
 
 /** Storage keys: `instance:{id}`, `nonce:{nonce}`, `sequence`, `blocked`. */
 export class Instances {
+  #readers: Reader[] | null = null;
+
   constructor(private readonly kv: SyncKvStorage) {}
+
+  /** Everything stored is gone. */
+  forget(): void {
+    this.#readers = null;
+  }
+
+  /** The installations that take messages; asked for at every message, so it is kept. */
+  readers(now: number): Reader[] {
+    this.#readers ??= this.all(now)
+      .filter((one) => !one.noMessages)
+      .map(({ instanceId, start = 0 }) => ({ instanceId, start }));
+    return this.#readers;
+  }
+
+  /** Whether a device of this user takes messages, or one that is still to come may. */
+  takesMessages(now: number): boolean {
+    return this.readers(now).length > 0 || this.all(now).length === 0;
+  }
+
+  /** An instance says whether it takes messages: written when that has changed. */
+  setMessages(id: string, wanted: boolean, mailStart: number): void {
+    const instance = this.kv.get<Instance>(`instance:${id}`);
+    if (!instance || wanted !== (instance.noMessages === true)) return;
+    const { noMessages: _, ...rest } = instance;
+    // Messages that came while it took none are not for it.
+    const changed: Instance = wanted ? { ...rest, start: mailStart } : { ...rest, noMessages: true };
+    this.kv.put(`instance:${id}`, changed);
+    this.#readers = null;
+  }
 
   get known(): boolean {
     return this.kv.get("user") !== undefined;
@@ -31,6 +63,7 @@ export class Instances {
     request: NewInstance,
     now: number,
     idle: (instanceId: string) => boolean,
+    mailStart: number,
   ): Result<{ revoked: string[] }> {
     if (this.blocked) return fail("userBlocked");
     const proven = this.#use(request.proof, now);
@@ -50,7 +83,9 @@ export class Instances {
     for (const one of revoked) this.remove(one);
     if (!this.known) this.kv.put("user", request.user);
     const { deviceId, instanceExpires: expires } = request;
-    this.kv.put(`instance:${id}`, { instanceId: id, deviceId, created: now, renewed: now, expires });
+    const instance = { instanceId: id, deviceId, created: now, renewed: now, expires, start: mailStart };
+    this.kv.put(`instance:${id}`, instance satisfies Instance);
+    this.#readers = null;
     return ok({ revoked });
   }
 
@@ -69,6 +104,7 @@ export class Instances {
   }
 
   remove(id: string): boolean {
+    this.#readers = null;
     return this.kv.delete(`instance:${id}`);
   }
 

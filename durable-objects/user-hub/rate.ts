@@ -12,13 +12,17 @@ export class TokenBucket {
     this.#tokens = burst;
   }
 
-  /** Takes one token; answers the seconds to wait when there is none, else 0. `now` in milliseconds. */
-  take(now: number): number {
+  /**
+   * Takes tokens, one by default; answers the seconds to wait when there are not so many, else 0.
+   * What is more than the burst counts as the burst. `now` in milliseconds.
+   */
+  take(now: number, count = 1): number {
+    const wanted = Math.min(count, this.burst);
     const passed = Math.max(0, now - this.#at) / 1_000;
     this.#tokens = Math.min(this.burst, this.#tokens + passed * this.perSecond);
     this.#at = now;
-    if (this.#tokens < 1) return (1 - this.#tokens) / this.perSecond;
-    this.#tokens -= 1;
+    if (this.#tokens < wanted) return (wanted - this.#tokens) / this.perSecond;
+    this.#tokens -= wanted;
     return 0;
   }
 

@@ -36,6 +36,10 @@ export interface InstanceInfo {
   created: number;
   renewed: number;
   expires?: number;
+  /** Where it began to read the user's mailbox. */
+  start?: number;
+  /** The app on it does not take messages. */
+  noMessages?: true;
   /** Connections open now. */
   connections: number;
 }
@@ -104,12 +108,11 @@ export interface Take {
  * userUnknown, userBlocked, messagingUnsupported, mailboxFull, expired, conflict (the id was used
  * with another text).
  */
-export type Taken = Result<{ time: number }>[];
+export type Taken = Result<{ time: number; repeated?: true }>[];
 
 /** What became of messages that this hub's user has sent, or (read) has read on another device. */
 export interface Receipts {
   notes: Receipt[];
-  reference: string;
 }
 
 export type Receipt =

@@ -1,21 +1,30 @@
 import { DurableObject } from "cloudflare:workers";
-import { log } from "../../core/log";
+import { log, newReference } from "../../core/log";
+import { Mailbox } from "../../core/messages/mailbox";
+import { Notes } from "../../core/messages/notes";
+import { Outbox } from "../../core/messages/outbox";
 import { iceServersFor } from "../../core/relay/ice-servers";
+import { Alarm } from "../../core/scheduler";
 import {
   closeCodes,
   type ErrorName,
   errorBody,
+  fail,
   type IceServersResult,
+  type OutgoingMessage,
   ok,
   protocolVersions,
   type Result,
+  type SendOutcome,
   subprotocol,
 } from "../../protocol";
 import type { Env } from "../env";
 import { CallCarrier } from "./call-carrier";
 import { Connections, isAvailable, keyOf, send } from "./connections";
+import { Dispatch } from "./dispatch";
 import { FrameHandler } from "./frame-handler";
 import { Instances } from "./instances";
+import { MailRoom } from "./mail-room";
 import { Ringing } from "./ringing";
 import type {
   Delivery,
@@ -23,17 +32,22 @@ import type {
   InstanceInfo,
   NewInstance,
   Presence,
+  Receipts,
   Ring,
   RingResult,
+  Send,
   SocketClaims,
+  Take,
+  Taken,
+  UserAddress,
 } from "./rpc";
 
 /**
- * One user: the instances that have registered, their sockets, and the calls that ring for them.
- * It decides who may connect; about calls it decides nothing, it carries.
+ * One user: the instances that have registered, their sockets, the calls that ring for them, and
+ * the messages that wait. It decides who may connect; about calls it decides nothing, it carries.
  *
- * Storage is written at registration, when the first connection comes or the last one goes, and
- * one row for every call that rings.
+ * Storage is written at registration, when the first connection comes or the last one goes, one row
+ * for every call that rings and about one for every message that comes.
  */
 export class UserHub extends DurableObject<Env> {
   /** A test may set the time. */
@@ -43,11 +57,16 @@ export class UserHub extends DurableObject<Env> {
   readonly #instances = new Instances(this.#kv);
   readonly #connections = new Connections(this.ctx);
   readonly #ringing = new Ringing(this.#kv);
+  readonly #alarm = new Alarm(this.ctx.storage);
+  #mail = this.#openMail();
   readonly #calls = new CallCarrier(this.env, this.#connections, this.#ringing, () => this.clock());
   readonly #frames = new FrameHandler({
     env: this.env,
     connections: this.#connections,
     calls: this.#calls,
+    instances: this.#instances,
+    mail: () => this.#mail.room,
+    send: (socket, messages) => this.#send(messages, this.#connections.of(socket).reference, socket),
     now: () => this.clock(),
     iceServers: (reference) => this.iceServers(reference),
     // For the case that the server goes down without a word.
@@ -66,7 +85,9 @@ export class UserHub extends DurableObject<Env> {
   async register(request: NewInstance): Promise<Result<{ instanceId: string }>> {
     const instanceId = crypto.randomUUID();
     const idle = (id: string) => this.#connections.countOf(id) === 0;
-    const added = this.#instances.add(instanceId, request, this.clock(), idle);
+    // What no device has got yet is for a new one, too.
+    const mailStart = this.#mail.mailbox.progress.delivered;
+    const added = this.#instances.add(instanceId, request, this.clock(), idle, mailStart);
     if (!added.ok) return added;
     for (const revoked of added.value.revoked) await this.#dismiss(revoked, "instanceRevoked");
     this.#log("instance.registered", request.reference, { instance: instanceId, user: request.user.userId });
@@ -161,6 +182,62 @@ export class UserHub extends DurableObject<Env> {
     };
   }
 
+  // ---- messages -------------------------------------------------------------------------------
+
+  /** Messages of this user, or of the application itself, from the app's server. Errors: userUnknown, userBlocked. */
+  async send({ user, messages, reference }: Send): Promise<Result<SendOutcome[]>> {
+    const { known, blocked } = this.#instances;
+    if (user.userId === "") {
+      if (!known) this.#kv.put("user", user);
+    } else if (!known) {
+      return fail("userUnknown", { detail: "the sender has never registered" });
+    }
+    return blocked ? fail("userBlocked") : ok(await this.#send(messages, reference));
+  }
+
+  /** Copies for this user: stored when it answers. */
+  async take({ messages }: Take): Promise<Taken> {
+    const { known, blocked } = this.#instances;
+    if (!known) return messages.map(() => fail("userUnknown"));
+    if (blocked) return messages.map(() => fail("userBlocked"));
+    if (!this.#instances.takesMessages(this.clock())) return messages.map(() => fail("messagingUnsupported"));
+    return this.#mail.room.take(messages);
+  }
+
+  /** What became of messages that this user has sent. */
+  async receipts({ notes }: Receipts): Promise<void> {
+    this.#mail.room.tell(notes, true);
+  }
+
+  /** Somebody of the same application is typing to this user. */
+  async typing(from: string): Promise<void> {
+    this.#mail.room.typing(from);
+  }
+
+  /** Writes to D1 what it has not heard of yet; resolves also when D1 is away. */
+  async archive(): Promise<void> {
+    if (this.#mail.mailbox.unarchived) await this.#mail.room.archive();
+  }
+
+  /** Everything of this user goes: instances, sockets, what waits and what is remembered. */
+  async forget(reference: string): Promise<void> {
+    await this.#dismiss(undefined, "instanceRevoked");
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+    this.#alarm.rang();
+    this.#instances.forget();
+    this.#mail = this.#openMail();
+    this.#log("user.forgotten", reference);
+  }
+
+  override async alarm(): Promise<void> {
+    this.#alarm.rang();
+    const { room, outbox, dispatch } = this.#mail;
+    const next = await room.alarm();
+    if (outbox.next !== null) room.tell(await dispatch.retry(this.#user(), newReference()), true);
+    for (const time of [next, outbox.next]) await this.#alarm.by(time);
+  }
+
   // ---- sockets --------------------------------------------------------------------------------
 
   /** The upgrade. The Worker has checked the token and tells whose it is in `x-carillon-claims`. */
@@ -217,10 +294,43 @@ export class UserHub extends DurableObject<Env> {
 
   // ---- small things ---------------------------------------------------------------------------
 
+  #openMail() {
+    const now = () => this.clock();
+    const wake = (time: number) => this.#alarm.by(time);
+    const { env } = this;
+    const mailbox = new Mailbox(this.#kv, () => this.#instances.readers(now()));
+    const outbox = new Outbox(this.#kv, Math.random);
+    const notes = new Notes(this.#kv);
+    const connections = this.#connections;
+    const user = () => this.#user();
+    const hasReaders = () => this.#instances.readers(now()).length > 0;
+    const room = new MailRoom({ env, connections, mailbox, notes, now, user, hasReaders, wake });
+    const takeHere = (messages: Take["messages"], reference: string) => this.take({ messages, reference });
+    const dispatch = new Dispatch({ env, outbox, now, takeHere, wake });
+    return { mailbox, outbox, room, dispatch };
+  }
+
+  #user(): UserAddress {
+    const user = this.#kv.get<UserAddress>("user");
+    if (!user) throw new Error("a hub without a user");
+    return user;
+  }
+
+  /** Sends, and tells the user's other connections of it. */
+  async #send(messages: OutgoingMessage[], reference: string, socket?: WebSocket): Promise<SendOutcome[]> {
+    const sent = await this.#mail.dispatch.send(this.#user(), messages, reference);
+    const notes = sent
+      .filter(({ outcome, repeated }) => outcome.time !== undefined && !repeated)
+      .map(({ message, outcome }) => ({ note: "sent" as const, message, failed: outcome.failed }));
+    this.#mail.room.tell(notes, false, socket);
+    return sent.map(({ outcome }) => outcome);
+  }
+
   async #gone(socket: WebSocket, code: number): Promise<void> {
     const connection = this.#connections.of(socket);
     const others = this.#connections.all().filter((one) => one.socket !== socket);
     this.#log("connection.closed", connection.reference, { instance: connection.instanceId, code });
+    if (connection.mail) this.#mail.room.close();
     if (connection.connectionId && others.length === 0) this.#kv.put("lastSeen", this.clock());
     // A connection that came back on another socket has taken its calls along.
     if (!others.some(({ key }) => key === keyOf(connection))) await this.#calls.leave(socket, "away");

@@ -11,6 +11,12 @@ import type {
   CallOperation,
   CallPosition,
   ClientFrame,
+  MailMessage,
+  MailPosition,
+  Note,
+  OutgoingMessage,
+  SendOutcome,
+  SendResult,
   ServerFrame,
 } from "../../protocol";
 
@@ -76,6 +82,8 @@ export class Peer {
       listening?: boolean;
       background?: boolean;
       hello?: boolean;
+      /** Undefined: from the beginning; null: takes no messages. */
+      mail?: MailPosition | null;
     } = {},
   ): Promise<Peer> {
     const { applicationKey = application, connectionId = crypto.randomUUID(), calls = [] } = options;
@@ -91,16 +99,17 @@ export class Peer {
       sdk: "test",
       state: { listening, background },
       calls,
+      ...(options.mail !== null && { mail: options.mail ?? {} }),
     });
     await peer.frame("welcome");
     return peer;
   }
 
   /** The same tab on a new socket. */
-  again(calls: CallPosition[] = []): Promise<Peer> {
+  again(calls: CallPosition[] = [], mail: MailPosition = {}): Promise<Peer> {
     const { userId, applicationKey } = this.user;
     const { instanceId, connectionId } = this;
-    return Peer.connect(userId, { instanceId, connectionId, applicationKey, calls });
+    return Peer.connect(userId, { instanceId, connectionId, applicationKey, calls, mail });
   }
 
   async #open(): Promise<void> {
@@ -173,6 +182,44 @@ export class Peer {
     };
   }
 
+  /** Sends messages and waits for what became of them. */
+  async send(...messages: Partial<OutgoingMessage>[]): Promise<SendOutcome[]> {
+    const reply = await this.request({ type: "send", messages: messages.map(messageOf) });
+    if (reply.type === "error") throw new Error(reply.error.message);
+    return (reply.result as SendResult).results;
+  }
+
+  /** The messages so far. */
+  get mail(): MailMessage[] {
+    return this.frames.flatMap((one) => (one.type === "mail" ? one.messages : []));
+  }
+
+  get notes(): Note[] {
+    return this.frames.flatMap((one) => (one.type === "notes" ? one.notes : []));
+  }
+
+  /** Waits for the message with this text. */
+  incoming(text: string): Promise<MailMessage> {
+    return this.when((one) =>
+      one.type === "mail" ? one.messages.find((message) => message.text === text) : undefined,
+    );
+  }
+
+  async note<N extends Note["note"]>(name: N, id?: string): Promise<Extract<Note, { note: N }>> {
+    const note = await this.when((one) =>
+      one.type === "notes"
+        ? one.notes.find((other) => other.note === name && (!id || idOf(other) === id))
+        : undefined,
+    );
+    return note as Extract<Note, { note: N }>;
+  }
+
+  /** Everything so far is acknowledged. */
+  acknowledge(): void {
+    const mail = { ack: this.mail.at(-1)?.seq ?? 0, notes: this.notes.at(-1)?.seq ?? 0 };
+    this.say({ type: "ack", calls: [], mail });
+  }
+
   /** The events of a call so far, by name. */
   events(callId: string): string[] {
     return this.callFrames(callId).map(({ event }) => event.event);
@@ -211,6 +258,30 @@ export class Peer {
   #wake(): void {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
+}
+
+/** A UUIDv7 of now, or of another time. */
+export function messageId(time = Date.now()): string {
+  const hex = time.toString(16).padStart(12, "0");
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7${crypto.randomUUID().slice(15)}`;
+}
+
+export function messageOf(given: Partial<OutgoingMessage>): OutgoingMessage {
+  return { id: messageId(), to: [], text: "hello", headers: {}, ...given };
+}
+
+function idOf(note: Note): string {
+  return note.note === "sent" ? note.message.id : note.id;
+}
+
+/** Moves a hub's clock and lets its alarm ring. Answers whether one was set. */
+export async function hubLater(user: UserAddress, milliseconds: number): Promise<boolean> {
+  const hub = userHub(bindings, user);
+  await runInDurableObject(hub, (object) => {
+    const { clock } = object;
+    object.clock = () => clock() + milliseconds;
+  });
+  return runDurableObjectAlarm(hub);
 }
 
 /** Moves a session's clock and lets its alarm ring. */

@@ -1,0 +1,320 @@
+/**
+ * The mailbox of one user: what its devices have still to hear, once and in order, and what the
+ * history in D1 has still to learn. Logic over stored values, with no socket and no clock in it.
+ *
+ * Four numbers say how far things are, all of them a `seq`:
+ * - each instance's *position*: it has everything up to there;
+ * - `delivered`: at least one instance has everything up to there;
+ * - `archived`: D1 has everything up to there;
+ * - `stated`: D1 knows of the delivery of everything up to there.
+ *
+ * Only the letters are stored before anything is answered. The numbers are stored along with them,
+ * and when a device goes ({@link Mailbox.store}); what is lost of them in a crash is told again by
+ * the devices, and writing to D1 twice changes nothing.
+ */
+import { errorBody, fail, limits, type Message, ok, type Result, timeOfMessageId } from "../../protocol";
+import type { KeyValue } from "../key-value";
+import { type Letter, MailLog, type Portion } from "./mail-log";
+
+/** What a mailbox wants to have done beside what it is asked for. */
+export interface PushMail {
+  /** No device is connected: wake one up. Carried out once pushes are there. */
+  effect: "push";
+  /** The newest message. */
+  message: Pick<Message, "id" | "from" | "time">;
+  /** Messages that no device has. */
+  waiting: number;
+}
+
+/** An installation, as the mailbox sees it. */
+export interface Reader {
+  instanceId: string;
+  /** Where it began: what was delivered before it was registered is not for it. */
+  start: number;
+}
+
+/** How far the mailbox is, beside its letters. */
+export interface Progress {
+  delivered: number;
+  archived: number;
+  stated: number;
+}
+
+/** A piece of work for the archive. */
+export interface ArchiveWork {
+  letters: { letter: Letter; delivered?: number }[];
+  /** To be handed to {@link Mailbox.archivedTo} when D1 has them. */
+  done: Pick<Progress, "archived" | "stated">;
+}
+
+interface Stored extends Progress {
+  positions: Record<string, number>;
+}
+
+const hourMs = 3_600_000;
+/** A message's id may be sent again for so long; until then it is remembered. */
+const rememberMs = (limits.messageIdHours + 1) * hourMs;
+const keepMs = limits.messageDays * 24 * hourMs;
+/** Ids in memory; more are read again where they are needed. */
+const seenMax = 20_000;
+const deliveriesMax = 1_000;
+const archivePortion: Portion = { count: 200, size: 400_000 };
+
+/** Storage keys: those of {@link MailLog}. */
+export class Mailbox {
+  readonly #log: MailLog<Stored>;
+  readonly #progress: Progress;
+  readonly #positions: Map<string, number>;
+  #changed = false;
+  /** The ids of all letters from `#seenFrom` on. */
+  #seen = new Map<string, number>();
+  #seenFrom: number;
+  /** The time of the letter at `#seenFrom`. */
+  #seenSince = Number.POSITIVE_INFINITY;
+  /** When letters were delivered, until D1 knows. */
+  #deliveries: { upTo: number; time: number }[] = [];
+
+  constructor(
+    kv: KeyValue,
+    /** The installations that take messages. */
+    private readonly readers: () => Reader[],
+  ) {
+    this.#log = new MailLog(kv, () => this.#state());
+    const { positions, ...progress } = this.#log.storedState ?? { ...nothing, positions: {} };
+    this.#progress = progress;
+    this.#positions = new Map(Object.entries(positions));
+    this.#seenFrom = this.#log.last + 1;
+  }
+
+  /** The last seq that was given. */
+  get last(): number {
+    return this.#log.last;
+  }
+
+  get progress(): Readonly<Progress> {
+    return this.#progress;
+  }
+
+  /** Messages that no device has. */
+  get waiting(): number {
+    return this.#log.last - Math.max(this.#progress.delivered, this.#log.first - 1);
+  }
+
+  /** What is to be done when messages came and no device is connected. */
+  push(): PushMail {
+    const [newest] = this.#log.read(this.#log.last - 1, { count: 1, size: 0 });
+    const { id = "", from = null, time = 0 } = newest ?? {};
+    return { effect: "push", message: { id, from, time }, waiting: this.waiting };
+  }
+
+  /** D1 has something to learn, as far as is known. */
+  get unarchived(): boolean {
+    const { archived, stated, delivered } = this.#progress;
+    return archived < this.#log.last || stated < delivered;
+  }
+
+  /** What is known from elsewhere after a sleep: the numbers only grow. */
+  recall(progress: Partial<Progress>): void {
+    for (const name of ["delivered", "archived", "stated"] as const) {
+      this.#progress[name] = Math.max(this.#progress[name], Math.min(progress[name] ?? 0, this.#log.last));
+    }
+  }
+
+  /**
+   * Takes messages and stores them, in one written row where they fit together. One that is here
+   * already is not taken again: its first time is the answer, or conflict when it says something
+   * else. Errors, per message: conflict, mailboxFull.
+   */
+  take(messages: readonly Message[], now: number): Result<{ time: number; repeated?: true }>[] {
+    const fresh: Letter[] = [];
+    const at = Math.max(now, this.#log.lastAt);
+    const taken = messages.map((message): Result<{ time: number; repeated?: true }> => {
+      const known =
+        this.#find(message, now) ?? fresh.find(({ id, from }) => id === message.id && from === message.from);
+      if (known) return same(known, message) ? ok({ time: known.time, repeated: true }) : reused();
+      if (!this.#makeRoom(fresh.length)) return fail("mailboxFull");
+      const seq = this.#log.last + fresh.length + 1;
+      const { id, from, to, text, headers, time } = message;
+      fresh.push({ seq, id, from, to, text, headers, time, at });
+      return ok({ time });
+    });
+    if (fresh.length > 0) {
+      this.#log.append(fresh, (letter) => this.#isDone(letter, now));
+      for (const letter of fresh) this.#seen.set(nameOf(letter), letter.seq);
+      this.#seenSince = Math.min(this.#seenSince, at);
+    }
+    return taken;
+  }
+
+  /**
+   * The letters above `after` that are not too old; `upTo` is the last that was looked at, and what
+   * to ask for next.
+   */
+  read(after: number, portion: Portion, now: number): { letters: Letter[]; upTo: number } {
+    let upTo = Math.max(after, this.#log.first - 1);
+    for (;;) {
+      const found = this.#log.read(upTo, portion);
+      upTo = found.at(-1)?.seq ?? upTo;
+      const letters = found.filter((letter) => letter.time > now - keepMs);
+      if (letters.length > 0 || found.length === 0) return { letters, upTo };
+    }
+  }
+
+  /** Where an instance is. */
+  positionOf({ instanceId, start }: Reader): number {
+    return this.#positions.get(instanceId) ?? start;
+  }
+
+  /** An instance has everything up to `seq`. Answers what no device had before: now it is delivered. */
+  acknowledge(instanceId: string, seq: number, now: number): Letter[] {
+    const upTo = Math.min(seq, this.#log.last);
+    if (upTo > (this.#positions.get(instanceId) ?? -1)) {
+      this.#positions.set(instanceId, upTo);
+      this.#changed = true;
+    }
+    const { delivered } = this.#progress;
+    if (upTo <= delivered) return [];
+    const letters: Letter[] = [];
+    for (let after = delivered; after < upTo; ) {
+      const found = this.#log.read(after, { count: upTo - after, size: 4_000_000 });
+      if (found.length === 0) break;
+      letters.push(...found.filter((letter) => letter.seq <= upTo));
+      after = found.at(-1)?.seq ?? upTo;
+    }
+    this.#progress.delivered = upTo;
+    this.#deliveries.push({ upTo, time: now });
+    // D1 is away for long: the oldest ones take the time of the next.
+    if (this.#deliveries.length > deliveriesMax) this.#deliveries.shift();
+    return letters.filter((letter) => letter.time > now - keepMs);
+  }
+
+  /** Stores how far everybody is, if that has changed. For the moment when a device goes. */
+  store(): void {
+    if (this.#changed) this.#log.save();
+  }
+
+  /** The next thing that D1 has to learn; null for nothing. */
+  archiveWork(now: number): ArchiveWork | null {
+    const { archived, stated, delivered } = this.#progress;
+    const known = Math.min(delivered, archived);
+    // First the deliveries of what D1 has already, then what it has not.
+    const [after, upTo] = stated < known ? [stated, known] : [archived, this.#log.last];
+    if (after >= upTo) return null;
+    const found = this.#log.read(after, archivePortion).filter((letter) => letter.seq <= upTo);
+    const end = found.at(-1)?.seq ?? upTo;
+    const letters = found
+      .filter((letter) => letter.time > now - keepMs)
+      .map((letter) =>
+        letter.seq <= delivered ? { letter, delivered: this.#deliveredAt(letter.seq, now) } : { letter },
+      );
+    return {
+      letters,
+      done: { archived: Math.max(archived, end), stated: Math.max(stated, Math.min(delivered, end)) },
+    };
+  }
+
+  /** D1 has what {@link archiveWork} gave. */
+  archivedTo(done: ArchiveWork["done"]): void {
+    this.recall(done);
+    const { stated } = this.#progress;
+    this.#deliveries = this.#deliveries.filter(({ upTo }) => upTo > stated);
+    this.#changed = true;
+  }
+
+  /** Lets go of what need not be kept any more. */
+  tidy(now: number): void {
+    const chunks = Number.POSITIVE_INFINITY;
+    this.#log.drop((letter) => this.#isDone(letter, now), { chunks, exact: true });
+    this.#forgetSeen();
+  }
+
+  /** When {@link tidy} has something to do at the latest, milliseconds since 1970. */
+  get tidyAt(): number | null {
+    const oldest = this.#log.oldest();
+    return oldest ? oldest.time + keepMs : null;
+  }
+
+  /** Every device has it, D1 has it, and nobody will send it again; or it is too old. */
+  #isDone(letter: Letter, now: number): boolean {
+    if (letter.time <= now - keepMs) return true;
+    return (
+      letter.at <= now - rememberMs && letter.seq <= this.#progress.stated && letter.seq <= this.#everybody()
+    );
+  }
+
+  /** Up to here all installations have everything. */
+  #everybody(): number {
+    const positions = this.readers().map((reader) => this.positionOf(reader));
+    return positions.length > 0 ? Math.min(...positions) : 0;
+  }
+
+  /** Above the limit, letters that at least one device has make room; others do not. */
+  #makeRoom(pending: number): boolean {
+    const kept = () => this.#log.last - this.#log.first + 1 + pending;
+    if (kept() < limits.mailboxMessages) return true;
+    const { stated } = this.#progress;
+    this.#log.drop((letter) => letter.seq <= stated, { chunks: 1, exact: false });
+    this.#forgetSeen();
+    return kept() < limits.mailboxMessages;
+  }
+
+  /** The same id of the same sender, if it is here. */
+  #find(message: Message, now: number): Letter | undefined {
+    // It came here after its id was made, or so much before as clocks may differ.
+    const since = Math.min(timeOfMessageId(message.id), now) - limits.messageIdAheadSeconds * 1_000;
+    if (this.#seen.size > seenMax) this.#forgetSeen();
+    while (this.#seenSince > since && this.#seenFrom > this.#log.first) {
+      const letters =
+        this.#seenFrom > this.#log.openFirst
+          ? this.#log.read(this.#log.openFirst - 1, { count: seenMax, size: Number.POSITIVE_INFINITY })
+          : this.#log.before(this.#seenFrom);
+      const [first] = letters;
+      if (!first) break;
+      for (const letter of letters) this.#seen.set(nameOf(letter), letter.seq);
+      this.#seenFrom = first.seq;
+      this.#seenSince = first.at;
+    }
+    const seq = this.#seen.get(nameOf(message));
+    if (seq === undefined) return undefined;
+    const [letter] = this.#log.read(seq - 1, { count: 1, size: 0 });
+    return letter?.seq === seq ? letter : undefined;
+  }
+
+  #state(): Stored {
+    this.#changed = false;
+    const known = new Set(this.readers().map(({ instanceId }) => instanceId));
+    const positions = Object.fromEntries([...this.#positions].filter(([id]) => known.has(id)));
+    return { ...this.#progress, positions };
+  }
+
+  #forgetSeen(): void {
+    this.#seen = new Map();
+    this.#seenFrom = this.#log.last + 1;
+    this.#seenSince = Number.POSITIVE_INFINITY;
+  }
+
+  #deliveredAt(seq: number, now: number): number {
+    return this.#deliveries.find(({ upTo }) => upTo >= seq)?.time ?? now;
+  }
+}
+
+const nothing: Progress = { delivered: 0, archived: 0, stated: 0 };
+
+/** A space is not legal in a user id; the application's is empty. */
+function nameOf({ from, id }: Pick<Message, "from" | "id">): string {
+  return `${from ?? ""} ${id}`;
+}
+
+function same(one: Message, other: Message): boolean {
+  return (
+    one.text === other.text &&
+    JSON.stringify([one.to, one.headers]) === JSON.stringify([other.to, other.headers])
+  );
+}
+
+function reused() {
+  return {
+    ok: false as const,
+    error: errorBody("conflict", { detail: "this id was used for another message" }),
+  };
+}

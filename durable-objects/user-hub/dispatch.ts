@@ -1,0 +1,184 @@
+import { Lanes } from "../../core/lanes";
+import { log } from "../../core/log";
+import type { Outbox } from "../../core/messages/outbox";
+import {
+  type ErrorBody,
+  errorBody,
+  fail,
+  limits,
+  type Message,
+  messageProblem,
+  type OutgoingMessage,
+  type SendFailure,
+  type SendOutcome,
+  timeOfMessageId,
+} from "../../protocol";
+import type { Env } from "../env";
+import { userHub } from "../names";
+import { TokenBucket } from "./rate";
+import type { Receipt, Taken, UserAddress } from "./rpc";
+
+interface Surroundings {
+  env: Env;
+  outbox: Outbox;
+  now: () => number;
+  /** Copies for this hub's own user. */
+  takeHere: (messages: Message[], reference: string) => Promise<Taken>;
+  /** Let the alarm ring then, or before. */
+  wake: (time: number) => Promise<void>;
+}
+
+interface Copy {
+  message: Message;
+  from: UserAddress;
+  reference: string;
+}
+
+/** What was done with a message, and whether it had been taken before. */
+export interface Dispatched {
+  message: Message;
+  outcome: SendOutcome;
+  repeated: boolean;
+}
+
+const attempts = 3;
+
+/** Sends a user's messages to the hubs of their recipients: what comes together goes together, in order. */
+export class Dispatch {
+  readonly #rate: TokenBucket;
+  readonly #lanes = new Lanes<Copy, Taken[number]>((recipient, copies) => this.#carry(recipient, copies), {
+    count: limits.messagesPerFrame,
+    size: 400_000,
+    sizeOf: ({ message: { text, to } }) => 1_500 + text.length + to.length * 20,
+  });
+
+  constructor(private readonly hub: Surroundings) {
+    const { MESSAGES_PER_SECOND, MESSAGES_BURST } = hub.env;
+    this.#rate = new TokenBucket(
+      Number(MESSAGES_PER_SECOND) || limits.messagesPerSecond,
+      Number(MESSAGES_BURST) || limits.messagesBurst,
+    );
+  }
+
+  /** Answers when each message is stored for its recipients, or refused. */
+  send(from: UserAddress, messages: readonly OutgoingMessage[], reference: string): Promise<Dispatched[]> {
+    const now = this.hub.now();
+    let stop: ErrorBody | null = null;
+    return Promise.all(
+      messages.map(async ({ id, to: recipients, text, headers }) => {
+        const to = [...new Set(recipients)];
+        const message = { id, from: from.userId || null, to, text, headers, time: now };
+        const problem = messageProblem(message) ?? problemOfAge(id, now);
+        // What follows a message that is too much is too much as well, so that the order stays.
+        if (!problem) stop ??= this.#tooMuch(to.length, now);
+        const error = problem ?? stop;
+        if (error) return { message, repeated: false, outcome: { id, failed: [], error } };
+        const taken = await Promise.all(
+          to.map((recipient) => this.#lanes.push(recipient, { message, from, reference })),
+        );
+        return summary(message, taken);
+      }),
+    );
+  }
+
+  /** Tries again what waits in the outbox; answers what came to nothing. */
+  async retry(from: UserAddress, reference: string): Promise<Receipt[]> {
+    const { outbox, now } = this.hub;
+    const failed: Receipt[] = outbox.expire(now()).map(({ recipient, message }) => ({
+      note: "failed",
+      id: message.id,
+      to: recipient,
+      error: errorBody("expired"),
+    }));
+    await Promise.all(
+      outbox.due(now()).map(async (recipient) => {
+        for (;;) {
+          const messages = outbox.first(recipient, limits.messagesPerFrame);
+          if (messages.length === 0) return;
+          const taken = await this.#take(from, recipient, messages, reference);
+          if (!taken) return outbox.failed(recipient, now());
+          outbox.done(recipient, messages.length);
+          messages.forEach(({ id }, at) => {
+            const result = taken[at];
+            if (result && !result.ok) failed.push({ note: "failed", id, to: recipient, error: result.error });
+          });
+        }
+      }),
+    );
+    return failed;
+  }
+
+  async #carry(recipient: string, copies: Copy[]): Promise<Taken> {
+    const { outbox, now, wake } = this.hub;
+    const messages = copies.map(({ message }) => message);
+    const [first] = copies;
+    if (!first) return [];
+    try {
+      if (!outbox.has(recipient)) {
+        const taken = await this.#take(first.from, recipient, messages, first.reference);
+        if (taken) return taken;
+      }
+      const stored = outbox.add(recipient, messages, now());
+      const { next } = outbox;
+      if (next !== null) await wake(next);
+      return stored;
+    } catch (error) {
+      log("error", "dispatch.failed", { reference: first.reference, error: String(error) });
+      return messages.map(() => fail("unavailable"));
+    }
+  }
+
+  /** Undefined when the hub did not answer: a deploy or a crash fails what was under way. Repeating does no harm. */
+  async #take(
+    { applicationKey, userId }: UserAddress,
+    recipient: string,
+    messages: Message[],
+    reference: string,
+  ): Promise<Taken | undefined> {
+    if (recipient === userId) return this.hub.takeHere(messages, reference);
+    for (let attempt = 1; attempt <= attempts; attempt += 1) {
+      try {
+        return await userHub(this.hub.env, { applicationKey, userId: recipient }).take({
+          messages,
+          reference,
+        });
+      } catch (error) {
+        log("warn", "take.failed", { reference, attempt, error: String(error) });
+      }
+    }
+    return undefined;
+  }
+
+  #tooMuch(copies: number, now: number): ErrorBody | null {
+    const wait = this.#rate.take(now, copies);
+    return wait > 0 ? errorBody("rateLimited", { detail: "too many messages", retryAfter: wait }) : null;
+  }
+}
+
+function problemOfAge(id: string, now: number): ErrorBody | null {
+  const made = timeOfMessageId(id);
+  if (made < now - limits.messageIdHours * 3_600_000) return errorBody("expired");
+  return made > now + limits.messageIdAheadSeconds * 1_000
+    ? errorBody("invalidValue", { detail: "id: made in the future, so the clock is wrong" })
+    : null;
+}
+
+function summary(message: Message, taken: Taken): Dispatched {
+  const { id, to } = message;
+  const failed: SendFailure[] = [];
+  let time: number | undefined;
+  let repeated = true;
+  to.forEach((recipient, at) => {
+    const result = taken[at];
+    if (!result?.ok) {
+      failed.push({ to: recipient, error: result?.error ?? errorBody("unavailable") });
+    } else {
+      time = Math.min(time ?? result.value.time, result.value.time);
+      repeated &&= result.value.repeated === true;
+    }
+  });
+  if (time !== undefined) return { message: { ...message, time }, repeated, outcome: { id, time, failed } };
+  // Worth another try when one of them is.
+  const error = failed.find(({ error: { name } }) => name === "unavailable")?.error ?? failed[0]?.error;
+  return { message, repeated: false, outcome: { id, failed, ...(error && { error }) } };
+}
