@@ -130,7 +130,6 @@ export class Ours extends Correspondent {
           this.position.notes = note.seq;
           if (note.note === "delivered") this.note("delivered", note.id);
         }
-        this.#acknowledge();
         return;
       case "answer":
         if ("results" in frame.result)
@@ -145,7 +144,7 @@ export class Ours extends Correspondent {
     }
   }
 
-  /** Once for what arrived together. */
+  /** Once for what arrived together. Notes that were told live need none of their own. */
   #acknowledge(): void {
     if (this.#waitsForAck) return;
     this.#waitsForAck = true;
