@@ -39,15 +39,14 @@ const chunk: Portion = { count: 64, size: 32_768 };
 
 /** Storage keys: `mailbox` for the open chunk, `mail:{seq of its first message}` for a closed one. */
 export class MailLog<State> {
-  #open: Open<State>;
-  #size: number;
+  #open!: Open<State>;
+  #size = 0;
 
   constructor(
     private readonly kv: KeyValue,
     private readonly state: () => State,
   ) {
-    this.#open = kv.get<Open<State>>("mailbox") ?? { last: 0, first: 1, letters: [] };
-    this.#size = this.#open.letters.reduce((sum, letter) => sum + sizeOf(letter), 0);
+    this.#load();
   }
 
   /** As it was stored last. */
@@ -76,13 +75,19 @@ export class MailLog<State> {
   /** Appends, and writes. `isDone` says of letters in the open chunk that they need not be kept. */
   append(letters: readonly Letter[], isDone: (letter: Letter) => boolean): void {
     this.#trim(isDone);
-    for (const letter of letters) {
-      if (this.#open.letters.length >= chunk.count || this.#size >= chunk.size) this.#close();
-      this.#open.letters.push(letter);
-      this.#size += sizeOf(letter);
-      this.#open.last = letter.seq;
+    try {
+      for (const letter of letters) {
+        if (this.#open.letters.length >= chunk.count || this.#size >= chunk.size) this.#close();
+        this.#open.letters.push(letter);
+        this.#size += sizeOf(letter);
+        this.#open.last = letter.seq;
+      }
+      this.save();
+    } catch (error) {
+      // What is not stored was not taken: memory must not know better.
+      this.#load();
+      throw error;
     }
-    this.save();
   }
 
   /** Writes the open chunk, and the owner's state with it. */
@@ -155,6 +160,11 @@ export class MailLog<State> {
     }
     this.#open.letters = letters.slice(done);
     this.#open.first = first + done;
+  }
+
+  #load(): void {
+    this.#open = this.kv.get<Open<State>>("mailbox") ?? { last: 0, first: 1, letters: [] };
+    this.#size = this.#open.letters.reduce((sum, letter) => sum + sizeOf(letter), 0);
   }
 
   #close(): void {

@@ -119,6 +119,19 @@ describe("a mailbox", () => {
     expect(box.tidyAt).toBe(start + 41 * day);
   });
 
+  it("has not taken what could not be stored", () => {
+    const { box, kv } = open();
+    box.take([message(start)], start);
+    const [lost, big] = [message(start), message(start, { text: "x".repeat(40_000) })];
+    kv.failing = true;
+    expect(() => box.take([big, lost], start)).toThrow("disk full");
+    expect(() => box.take([lost], start)).toThrow("disk full");
+    kv.failing = false;
+    expect(box.last).toBe(1);
+    expect(box.take([lost], start)).toEqual([{ ok: true, value: { time: start } }]);
+    expect(box.read(0, everything, start).letters.map(({ id }) => id)).toHaveLength(2);
+  });
+
   it("keeps what D1 has not, also when every device has it", () => {
     const { box, kv } = open();
     box.take([message(start)], start);

@@ -58,6 +58,7 @@ const keepMs = limits.messageDays * 24 * hourMs;
 /** Ids in memory; more are read again where they are needed. */
 const seenMax = 20_000;
 const deliveriesMax = 1_000;
+/** Read at a time, so that a large mailbox need not fit into memory. */
 const archivePortion: Portion = { count: 200, size: 400_000 };
 
 /** Storage keys: those of {@link MailLog}. */
@@ -166,26 +167,24 @@ export class Mailbox {
   }
 
   /** An instance has everything up to `seq`. Answers what no device had before: now it is delivered. */
-  acknowledge(instanceId: string, seq: number, now: number): Letter[] {
+  acknowledge(instanceId: string, seq: number, now: number): Pick<Letter, "id" | "from">[] {
     const upTo = Math.min(seq, this.#log.last);
     if (upTo > (this.#positions.get(instanceId) ?? -1)) {
       this.#positions.set(instanceId, upTo);
       this.#changed = true;
     }
-    const { delivered } = this.#progress;
-    if (upTo <= delivered) return [];
-    const letters: Letter[] = [];
-    for (let after = delivered; after < upTo; ) {
-      const found = this.#log.read(after, { count: upTo - after, size: 4_000_000 });
-      if (found.length === 0) break;
-      letters.push(...found.filter((letter) => letter.seq <= upTo));
-      after = found.at(-1)?.seq ?? upTo;
+    const delivered: Pick<Letter, "id" | "from">[] = [];
+    for (let after = this.#progress.delivered; after < upTo; ) {
+      const letters = this.#log.read(after, archivePortion).filter((letter) => letter.seq <= upTo);
+      for (const { id, from, time } of letters) if (time > now - keepMs) delivered.push({ id, from });
+      after = letters.at(-1)?.seq ?? upTo;
     }
+    if (upTo <= this.#progress.delivered) return delivered;
     this.#progress.delivered = upTo;
     this.#deliveries.push({ upTo, time: now });
     // D1 is away for long: the oldest ones take the time of the next.
     if (this.#deliveries.length > deliveriesMax) this.#deliveries.shift();
-    return letters.filter((letter) => letter.time > now - keepMs);
+    return delivered;
   }
 
   /** Stores how far everybody is, if that has changed. For the moment when a device goes. */

@@ -44,23 +44,24 @@ export class Outbox {
   /** Stores messages behind what waits. Errors, per message: unavailable (too many wait), conflict. */
   add(recipient: string, messages: readonly Message[], now: number): Result<{ time: number }>[] {
     const waiting = this.#waiting.get(recipient) ?? { messages: [], failures: 0, next: this.#after(0, now) };
-    let size = waiting.messages.reduce((sum, message) => sum + sizeOf(message), 0);
-    const before = waiting.messages.length;
+    const all = [...waiting.messages];
+    let full = false;
+    let size = all.reduce((sum, message) => sum + sizeOf(message), 0);
     const results = messages.map((message): Result<{ time: number }> => {
-      const known = waiting.messages.find(({ id }) => id === message.id);
+      const known = all.find(({ id }) => id === message.id);
       if (known) {
         return known.text === message.text
           ? ok({ time: known.time })
           : fail("conflict", { detail: "this id was used for another message" });
       }
+      // What follows is not taken either, so that the order stays.
+      full ||= all.length >= limits.outboxMessages || size + sizeOf(message) > sizeMax;
+      if (full) return fail("unavailable", { retryAfter: 30 });
       size += sizeOf(message);
-      if (waiting.messages.length >= limits.outboxMessages || size > sizeMax) {
-        return fail("unavailable", { retryAfter: 30 });
-      }
-      waiting.messages.push(message);
+      all.push(message);
       return ok({ time: message.time });
     });
-    if (waiting.messages.length > before) this.#put(recipient, waiting);
+    if (all.length > waiting.messages.length) this.#put(recipient, { ...waiting, messages: all });
     return results;
   }
 
@@ -107,11 +108,11 @@ export class Outbox {
 
   #put(recipient: string, waiting: Waiting): void {
     if (waiting.messages.length === 0) {
-      this.#waiting.delete(recipient);
       this.kv.delete(`out:${recipient}`);
+      this.#waiting.delete(recipient);
     } else {
-      this.#waiting.set(recipient, waiting);
       this.kv.put(`out:${recipient}`, waiting);
+      this.#waiting.set(recipient, waiting);
     }
   }
 

@@ -4,6 +4,8 @@ import type { KeyValue } from "../key-value";
 export class MapStore implements KeyValue {
   /** Rows written, deletes included. */
   written = 0;
+  /** Set, the next writes fail. */
+  failing = false;
   #values = new Map<string, unknown>();
 
   get size(): number {
@@ -15,6 +17,7 @@ export class MapStore implements KeyValue {
   }
 
   put<T>(key: string, value: T): void {
+    if (this.failing) throw new Error("disk full");
     this.written += 1;
     this.#values.set(key, structuredClone(value));
   }
