@@ -33,7 +33,7 @@ CREATE TABLE `user_deletions` (
 	`user_id` text NOT NULL,
 	`time` integer NOT NULL,
 	`reached` integer DEFAULT false NOT NULL,
-	`position` text,
+	`position` text NOT NULL,
 	`served` integer DEFAULT 0 NOT NULL,
 	PRIMARY KEY(`application_key`, `user_id`)
 ) WITHOUT ROWID;

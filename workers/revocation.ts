@@ -1,6 +1,6 @@
 /** Telling the hubs that all instances of an application are revoked: part in the request, the rest by cron. */
 import { and, asc, eq } from "drizzle-orm";
-import { forgetDeleted } from "../core/applications/deletion";
+import { forgetDeleted, isGone } from "../core/applications/deletion";
 import { listUsers } from "../core/applications/users";
 import { database } from "../core/db/database";
 import { revocations } from "../core/db/schema";
@@ -19,7 +19,7 @@ interface Progress {
   complete: boolean;
 }
 
-/** A Worker may ask 1,000 times per request, the database included. */
+/** A Worker may ask 10,000 times per request, the database 1,000 times; this takes a few seconds. */
 const usersPerRun = 900;
 /** Revocations that one run of the cron tells of, and as many deleted applications that it clears away. */
 const pendingPerRun = 10;
@@ -53,7 +53,7 @@ export async function continueRevocation(
     .where(eq(revocations.applicationKey, applicationKey));
   if (!revocation) return { told: 0, failed: 0, complete: true };
   const progress = await tell(env, revocation, reference, limit);
-  if (progress.complete) await clearAway(env, revocation);
+  if (progress.complete) await clearAway(env, revocation, reference);
   return progress;
 }
 
@@ -72,7 +72,7 @@ export async function continueRevocations(env: Env, reference: string, limit = u
     left -= progress ? progress.told + progress.failed : share;
   }
   for (const revocation of await pending(env, true)) {
-    await attempt(reference, revocation.applicationKey, () => clearAway(env, revocation));
+    await attempt(reference, revocation.applicationKey, () => clearAway(env, revocation, reference));
   }
 }
 
@@ -95,11 +95,18 @@ async function tell(env: Env, revocation: Revocation, reference: string, limit: 
   };
   const next = (await listUsers(env.DB, applicationKey, page)).map(({ userId }) => userId);
   const users = [...again, ...next];
+  const gone = await isGone(env.DB, applicationKey);
   const failed: string[] = [];
   await inParallel(users, async (userId) => {
-    // What registered later did so with what is valid now.
-    const revoke = () => userHub(env, { applicationKey, userId }).revoke("*", reference, since);
-    if ((await attempt(reference, applicationKey, revoke)) === undefined) failed.push(userId);
+    const revoke = async () => {
+      const hub = userHub(env, { applicationKey, userId });
+      // Nobody comes back to an application that is gone, and messages may wait in its hubs.
+      if (gone) await hub.forget(reference);
+      // What registered later did so with what is valid now.
+      else await hub.revoke("*", reference, since);
+      return true;
+    };
+    if (!(await attempt(reference, applicationKey, revoke))) failed.push(userId);
   });
   const left = [...revocation.failed.slice(again.length), ...failed];
   const told = users.length - failed.length;
@@ -110,13 +117,15 @@ async function tell(env: Env, revocation: Revocation, reference: string, limit: 
   return done;
 }
 
-/** Ends a revocation that all hubs know of, when nothing of its application is left to delete. */
-async function clearAway(env: Env, revocation: Revocation): Promise<void> {
-  if (await forgetDeleted(env, revocation.applicationKey)) {
-    await database(env.DB).delete(revocations).where(same(revocation));
-  } else {
-    await change(env, revocation, {});
+/** Ends a revocation that all hubs know of, when its application is there, or nothing of it is left to delete. */
+async function clearAway(env: Env, revocation: Revocation, reference: string): Promise<void> {
+  const { applicationKey } = revocation;
+  if (await isGone(env.DB, applicationKey)) {
+    // Its own hub, which has sent the application's messages.
+    await userHub(env, { applicationKey, userId: "" }).forget(reference);
+    if (!(await forgetDeleted(env, applicationKey))) return change(env, revocation, {});
   }
+  await database(env.DB).delete(revocations).where(same(revocation));
 }
 
 async function change(env: Env, revocation: Revocation, progress: Partial<Revocation>): Promise<void> {

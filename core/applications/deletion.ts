@@ -4,36 +4,48 @@ import { archiveFor, type DatabaseBindings } from "../db/database";
 /** D1 is single-threaded: a large DELETE would hold up everybody else. */
 const rowsPerRun = 1_000;
 
-/**
- * Deletes some of the rows of an application that is gone, and answers whether none is left to
- * delete; does nothing to an application that is there.
- */
+/** The tables of an application, with what follows the application key in their primary keys. */
+const inMain = {
+  users: "user_id",
+  user_deletions: "user_id",
+};
+const inArchive = {
+  calls: "call_id",
+  call_statistics: "call_id, user_id, instance_id",
+  messages: "conversation, time, message_id, sender",
+  conversations: "user_id, conversation",
+  deleted_users: "user_id",
+};
+
+/** Whether there is no such application, or no longer. */
+export async function isGone(db: D1Database, applicationKey: string): Promise<boolean> {
+  return !(await db.prepare("SELECT 1 FROM applications WHERE key = ?").bind(applicationKey).first());
+}
+
+/** Deletes some of the rows of an application that is gone. Answers whether none was left. */
 export async function forgetDeleted(bindings: DatabaseBindings, applicationKey: string): Promise<boolean> {
-  const there = await bindings.DB.prepare("SELECT 1 FROM applications WHERE key = ?")
-    .bind(applicationKey)
-    .first();
-  if (there) return true;
   const archive = archiveFor(bindings, applicationKey);
   const changes = [
-    await deleteSome(bindings.DB, "users", "user_id", applicationKey),
-    await deleteSome(archive, "calls", "call_id", applicationKey),
-    await deleteSome(archive, "call_statistics", "call_id", applicationKey),
+    await deleteSome(bindings.DB, inMain, applicationKey),
+    await deleteSome(archive, inArchive, applicationKey),
   ];
   return changes.every((count) => count === 0);
 }
 
 async function deleteSome(
   db: D1Database,
-  table: "users" | "calls" | "call_statistics",
-  column: string,
+  tables: Record<string, string>,
   applicationKey: string,
 ): Promise<number> {
-  const result = await db
-    .prepare(
-      `DELETE FROM ${table} WHERE application_key = ?1 AND ${column} IN
-       (SELECT ${column} FROM ${table} WHERE application_key = ?1 LIMIT ${rowsPerRun})`,
-    )
-    .bind(applicationKey)
-    .run();
-  return result.meta.changes;
+  const results = await db.batch(
+    Object.entries(tables).map(([table, key]) =>
+      db
+        .prepare(
+          `DELETE FROM ${table} WHERE application_key = ?1 AND (${key}) IN
+           (SELECT ${key} FROM ${table} WHERE application_key = ?1 LIMIT ${rowsPerRun})`,
+        )
+        .bind(applicationKey),
+    ),
+  );
+  return results.reduce((sum, { meta }) => sum + meta.changes, 0);
 }

@@ -6,6 +6,7 @@
  */
 import { integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import type { CallStatistics, CallTimes, EndCause, MessageState } from "../../protocol";
+import type { DeletionPosition } from "../messages/archive-deletion";
 
 /** A team. */
 export const accounts = sqliteTable("accounts", {
@@ -186,10 +187,7 @@ export const userDeletions = sqliteTable(
     /** The user's hub has forgotten everything. */
     reached: integer({ mode: "boolean" }).notNull().default(false),
     /** Where the user's messages are looked for next. */
-    position: text({ mode: "json" }).$type<{
-      conversation: string;
-      after?: [time: number, messageId: string, sender: string];
-    }>(),
+    position: text({ mode: "json" }).$type<DeletionPosition>().notNull(),
     /** When the cron last worked on it, so that each one has its turn. */
     served: integer().notNull().default(0),
   },

@@ -15,7 +15,7 @@ export interface MessageCopy extends Message {
 /** A value in D1 has at most 2 MB; smaller statements hold up others for less time. */
 const batchBytes = 400_000;
 
-interface Row extends Message {
+interface Row extends Omit<Message, "from"> {
   sender: string;
   conversation: string;
   states: Record<string, MessageState>;
@@ -102,22 +102,22 @@ export async function writeReads(
 
 /** One row for each message, with the states of all copies that are here. */
 async function rowsOf(copies: readonly MessageCopy[]): Promise<Row[]> {
-  const rows = new Map<string, { message: Message; states: [string, MessageState][] }>();
-  for (const { recipient, delivered, ...message } of copies) {
-    const key = `${message.id} ${message.from ?? ""}`;
-    const row = rows.get(key) ?? { message, states: [] };
+  const found = new Map<string, { copy: MessageCopy; states: [string, MessageState][] }>();
+  for (const copy of copies) {
+    const { id, from, recipient, delivered } = copy;
+    const key = `${id} ${from ?? ""}`;
+    const row = found.get(key) ?? { copy, states: [] };
     row.states.push([recipient, delivered === undefined ? {} : { delivered }]);
-    rows.set(key, row);
+    found.set(key, row);
   }
   return Promise.all(
-    [...rows.values()].map(async ({ message, states }) => ({
-      ...message,
-      sender: message.from ?? "",
-      to: [...new Set(message.to)],
-      conversation: await conversationKey([message.from ?? "", ...message.to]),
+    [...found.values()].map(async ({ copy: { id, from, to, text, headers, time }, states }) => {
+      const [sender, recipients] = [from ?? "", [...new Set(to)]];
+      const conversation = await conversationKey([sender, ...recipients]);
       // No name is special in it, not even `__proto__`.
-      states: Object.fromEntries(states),
-    })),
+      const byRecipient = Object.fromEntries(states);
+      return { id, sender, to: recipients, text, headers, time, conversation, states: byRecipient };
+    }),
   );
 }
 

@@ -4,6 +4,7 @@
  */
 import { limits } from "../../protocol";
 import { sweep } from "../db/sweep";
+import { lowestMessageId } from "./message-id";
 
 const dayMs = 86_400_000;
 /** D1 is single-threaded: a large DELETE would hold up everybody else. */
@@ -46,9 +47,3 @@ const oldTombstones = (now: number) => ({
   where: "time < ?",
   values: [now - tombstoneDays * dayMs],
 });
-
-/** In the order of texts before every message id of this time and later, and after all earlier ones. */
-function lowestMessageId(time: number): string {
-  const hex = Math.max(0, time).toString(16).padStart(12, "0");
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-`;
-}
