@@ -220,7 +220,8 @@ export class CallClient extends Emitter<CallClientEvents> {
     this.#acknowledging = this.#context.runtime.setTimeout(() => {
       this.#acknowledging = undefined;
       if (this.#unacknowledged.size > 0) {
-        if (!this.#connection.acknowledge([...this.#unacknowledged.values()])) return;
+        const calls = [...this.#unacknowledged.values()];
+        if (!this.#connection.tell({ type: "ack", calls })) return;
         this.#unacknowledged.clear();
       }
       this.#heard = 0;

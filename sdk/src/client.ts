@@ -54,7 +54,6 @@ export class CarillonClient extends Emitter<ClientEvents> {
   readonly #log: Log = (level, area, message) => this.emit("logMessage", { level, area, message });
   #status: "stopped" | "starting" | "started" | "terminated" = "stopped";
   #calling = true;
-  #messaging = true;
   #listening = false;
   #backgroundSupported = false;
   /** The server's clock less ours, milliseconds. */
@@ -80,12 +79,13 @@ export class CarillonClient extends Emitter<ClientEvents> {
     });
     this.#starting = new Starting(this.#runtime, (error) => this.#failed(error));
     const baseUrl = baseUrlOf(environmentHost);
+    const storage = options.storage ?? defaultStorage();
     this.#registrar = new Registrar({
       ...options,
       baseUrl,
       runtime: this.#runtime,
       log: this.#log,
-      storage: options.storage ?? defaultStorage(),
+      storage,
       askApp: () => this.#askApp(),
     });
     this.#connection = this.#makeConnection(baseUrl);
@@ -102,7 +102,15 @@ export class CarillonClient extends Emitter<ClientEvents> {
     this.callClient = new CallClient(this.#callContext(webrtc, devices), this.#connection, () =>
       this.#mustRun(),
     );
-    this.messageClient = new MessageClient();
+    this.messageClient = new MessageClient({
+      runtime: this.#runtime,
+      log: this.#log,
+      storage,
+      userId,
+      registrar: this.#registrar,
+      connection: this.#connection,
+      serverNow: () => this.#serverNow(),
+    });
   }
 
   /** Whether calls may come in; true by default. Before `start()`. */
@@ -113,7 +121,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
 
   /** Whether messages come to this device; true by default. Before `start()`. */
   setSupportMessaging(supported: boolean): void {
-    this.#messaging = supported;
+    this.messageClient.support(supported);
   }
 
   /** Whether calls ring here while the page is hidden; false by default. */
@@ -156,6 +164,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
     const was = this.#status;
     this.#status = "terminated";
     this.callClient.close();
+    this.messageClient.close();
     this.#connection.close(true, makeError("terminated"));
     this.audioController.close();
     for (const unlisten of this.#unlisten.splice(0)) unlisten();
@@ -167,10 +176,12 @@ export class CarillonClient extends Emitter<ClientEvents> {
   /** Revokes this device's instance on the server, forgets it here, and terminates. */
   async logOut(): Promise<void> {
     this.#mustLive();
+    const forgotten = this.messageClient.forget();
     const revoked = this.#registrar.logOut();
     try {
       await revoked;
     } finally {
+      await forgotten;
       await this.terminate();
     }
   }
@@ -229,19 +240,27 @@ export class CarillonClient extends Emitter<ClientEvents> {
       url: `${baseUrl.replace(/^http/, "ws")}/v1/connect`,
       connectionId: this.#runtime.uuid(),
       sdk: sdkVersion,
-      token: async () => (await this.#registrar.ensure()).instanceToken,
+      token: async () => {
+        const { instanceId, instanceToken } = await this.#registrar.ensure();
+        await this.messageClient.prepare(instanceId);
+        return instanceToken;
+      },
       unauthorized: () => this.#registrar.replace(),
       hello: () => ({
         state: this.#state(),
         calls: this.callClient.positions(),
-        ...(this.#messaging && { mail: {} }),
+        ...this.messageClient.hello(),
       }),
       onOnline: (welcome) => this.#online(welcome),
       onOffline: () => {
         this.callClient.offline();
+        this.messageClient.offline();
         this.emit("connection", { online: false });
       },
-      onFrame: (frame) => this.callClient.receive(frame),
+      onFrame: (frame) => {
+        if (frame.type === "call" || frame.type === "synced") this.callClient.receive(frame);
+        else this.messageClient.receive(frame);
+      },
       onFailed: (error) => this.#failed(error),
     });
   }
@@ -249,6 +268,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
   #online(welcome: Welcome): void {
     this.#clockOffset = welcome.time - this.#runtime.now();
     this.callClient.online();
+    this.messageClient.online();
     if (this.#wasOnline) this.callClient.nudge();
     this.#wasOnline = true;
     if (this.#calling) void this.#ice.prefetch();

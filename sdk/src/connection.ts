@@ -1,17 +1,21 @@
 /** The active connection: one WebSocket that comes back by itself. The rules are in protocol/frames.ts. */
 import {
+  type Ack,
   type CallFrame,
-  type CallPosition,
   type ClientFrame,
   closeCodes,
   type ErrorBody,
   type Hello,
   limits,
+  type MailFrame,
+  type NotesFrame,
   protocolVersions,
   type Result,
   type ServerFrame,
   type Synced,
   subprotocol,
+  type Typing,
+  type TypingFrame,
   tokenSubprotocolPrefix,
   type Welcome,
 } from "../../protocol";
@@ -38,7 +42,7 @@ export interface ConnectionOptions {
   hello(): Pick<Hello, "state" | "calls" | "mail">;
   onOnline(welcome: Welcome): void;
   onOffline(): void;
-  onFrame(frame: CallFrame | Synced): void;
+  onFrame(frame: CallFrame | Synced | MailFrame | NotesFrame | TypingFrame): void;
   /** It does not come back any more. */
   onFailed(error: CarillonError): void;
 }
@@ -141,9 +145,9 @@ export class Connection {
     return true;
   }
 
-  /** False when there is no connection. */
-  acknowledge(calls: CallPosition[]): boolean {
-    return this.#welcomed && this.#write({ type: "ack", calls });
+  /** Says something that is not answered. False when there is no connection. */
+  tell(frame: Ack | Typing): boolean {
+    return this.#welcomed && this.#write(frame);
   }
 
   async #connect(): Promise<void> {
@@ -327,10 +331,8 @@ export class Connection {
           `The server refused a frame: ${frame.error.detail ?? frame.error.message}`,
         );
         return;
-      case "call":
-      case "synced":
+      default:
         onFrame(frame);
-        return;
     }
   }
 

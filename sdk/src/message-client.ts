@@ -1,10 +1,66 @@
 /** Sends messages, takes messages, and tells what became of them. */
+import {
+  type Hello,
+  limits,
+  type MailFrame,
+  type MailPosition,
+  type MessagePage,
+  type NotesFrame,
+  type OutgoingMessage,
+  type SendFailure,
+  type SendOutcome,
+  type TypingFrame,
+  timeOfMessageId,
+} from "../../protocol";
+import type { Connection } from "./connection";
 import { Emitter } from "./emitter";
 import { makeError } from "./errors";
-import type { History, HistoryOptions, Message, MessageClientEvents, WritableMessage } from "./messages";
+import type { Log } from "./log";
+import { MailPositions } from "./mail-position";
+import { MessageOutcomes } from "./message-outcomes";
+import {
+  checkMessage,
+  type History,
+  type HistoryOptions,
+  listOf,
+  type Message,
+  type MessageClientEvents,
+  toMessage,
+  type WritableMessage,
+} from "./messages";
+import { Outgoing } from "./outgoing";
+import { Reads } from "./reads";
+import type { Registrar } from "./registration";
+import { type Runtime, timedUuid } from "./runtime";
+import { SharedValue } from "./shared-value";
+import type { CarillonStorage } from "./storage";
+import type { TabChannel } from "./tabs";
+
+const typingMs = 3_000;
+
+/** What messages need of the client. */
+export interface MessageContext {
+  runtime: Runtime;
+  log: Log;
+  storage: CarillonStorage;
+  userId: string;
+  registrar: Registrar;
+  connection: Connection;
+  /** Milliseconds since 1970. */
+  serverNow(): number;
+}
+
+/** What a tab tells the others: the queue has changed, or a message of it goes to nobody. */
+type TabMessage = "queue" | { instanceId: string; message: Message; refused: SendFailure[] };
+
+type MessageName = Pick<Message, "messageId" | "senderId">;
 
 /**
  * Messages of this user: `client.messageClient`.
+ *
+ * Listen before `client.start()`: what has waited comes at once then. A message is known by its
+ * `messageId`; should a page be closed in the moment between an event and the note of it in the
+ * storage, the event comes once more after the reload, and the id tells.
  *
  * @example
  * const { messageClient } = client;
@@ -16,58 +72,251 @@ import type { History, HistoryOptions, Message, MessageClientEvents, WritableMes
  * const message = await messageClient.send(new WritableMessage("bob", "Hello"));
  */
 export class MessageClient extends Emitter<MessageClientEvents> {
+  readonly #context: MessageContext;
+  readonly #queue: SharedValue<OutgoingMessage[]>;
+  readonly #positions: MailPositions;
+  readonly #outgoing: Outgoing;
+  readonly #reads: Reads;
+  readonly #outcomes = new MessageOutcomes(this);
+  /** Until when nothing more is told, by recipients. */
+  readonly #typed = new Map<string, number>();
+  #tabs: TabChannel | undefined;
+  #instanceId = "";
+  #supported = true;
+  #closed = false;
+
+  /** @internal */
+  constructor(context: MessageContext) {
+    super();
+    this.#context = context;
+    const { runtime, log, storage, registrar, connection, serverNow } = context;
+    this.#queue = new SharedValue(storage, runtime.locks, `${registrar.key}:outgoing`);
+    this.#positions = new MailPositions(
+      new SharedValue(storage, runtime.locks, `${registrar.key}:mail`),
+      (mail) => connection.tell({ type: "ack", calls: [], mail }),
+      log,
+    );
+    this.#reads = new Reads(runtime, connection, log);
+    this.#outgoing = new Outgoing({
+      runtime,
+      log,
+      queue: this.#queue,
+      connection,
+      serverNow,
+      over: (message, outcome) => this.#over(message, outcome),
+    });
+  }
+
   /**
-   * Sends a message. Resolves as soon as it is stored on this device, also while it is offline: from
-   * there on it is sent by itself, in order, also after a reload, for 12 hours. `messageSent` or
+   * Sends a message. Resolves as soon as it is stored on this device, also while that is offline: it
+   * is sent by itself from there on, in order, also after a reload, for 12 hours. `messageSent` and
    * `messageFailed` tell what became of it.
    *
-   * @throws CarillonError (rejects) `rateLimited` when 1,000 messages wait already, `terminated`,
+   * @throws CarillonError (rejects) `rateLimited` when 1,000 messages wait already, `terminated`, and
    * `invalidUse` after `setSupportMessaging(false)`.
    * @example
    * const { messageId } = await client.messageClient.send(new WritableMessage("bob", "Hello"));
    */
-  async send(_message: WritableMessage): Promise<Message> {
-    throw makeError("unavailable");
+  async send(message: WritableMessage): Promise<Message> {
+    this.#mustLive();
+    if (!this.#supported) throw makeError("invalidUse", "setSupportMessaging(false) was called.");
+    const { runtime, serverNow } = this.#context;
+    const id = timedUuid({ now: serverNow, uuid: runtime.uuid });
+    const outgoing = {
+      id,
+      to: [...message.recipientIds],
+      text: message.text,
+      headers: { ...message.headers },
+    };
+    checkMessage(outgoing);
+    await this.#outgoing.add(outgoing);
+    if (!this.#outgoing.sending) this.#post("queue");
+    return this.#mine(outgoing);
   }
 
   /**
-   * The messages that wait to be sent, oldest first, also those that another tab was given.
+   * The messages that wait to be sent, oldest first; also what another tab was given.
    *
    * @example
    * for (const message of await client.messageClient.outgoing()) showWaiting(message);
    */
   async outgoing(): Promise<Message[]> {
-    return [];
+    this.#mustLive();
+    const waiting = (await this.#queue.read()) ?? [];
+    return waiting.filter(({ id }) => !this.#outcomes.knows(id)).map((message) => this.#mine(message));
   }
 
   /**
-   * The person has read these: their senders get `messageRead`, and so do the user's other devices.
+   * The person has read these: their senders get `messageRead`, and so do this user's other devices.
+   * Told after the next return when there is no connection, as long as the page lives.
    *
    * @example
    * if (document.hasFocus()) client.messageClient.markRead(shownMessages);
    */
-  markRead(
-    _messages: Pick<Message, "messageId" | "senderId"> | readonly Pick<Message, "messageId" | "senderId">[],
-  ): void {}
+  markRead(messages: MessageName | readonly MessageName[]): void {
+    if (this.#closed) return;
+    this.#reads.add(listOf(messages).map(({ messageId, senderId }) => ({ from: senderId, id: messageId })));
+  }
 
   /**
-   * The person is typing to these users, 16 at most. Call it at every key: it is told once in 3 seconds.
+   * The person is typing to these users. To be called at every key: it is told once in 3 seconds. A
+   * conversation with more than 16 others is not told.
    *
    * @example
    * input.addEventListener("input", () => client.messageClient.sendTyping("bob"));
    */
-  sendTyping(_recipients: string | readonly string[]): void {}
+  sendTyping(recipients: string | readonly string[]): void {
+    const { connection, runtime } = this.#context;
+    const to = [...new Set(listOf(recipients))].sort();
+    const key = to.join(" ");
+    const now = runtime.now();
+    if (this.#closed || to.length > limits.typingRecipients || now < (this.#typed.get(key) ?? 0)) return;
+    if (connection.tell({ type: "typing", to })) this.#typed.set(key, now + typingMs);
+  }
 
   /**
-   * A page of a conversation: of all messages among this user and `withUsers`, whoever of them sent
-   * it, newest first. With no users: what the application itself sent to this user.
+   * A page of a conversation, newest first: the messages among this user and `withUsers`, whoever of
+   * them sent it. With no users: what the application itself sent to this user.
    *
-   * @throws CarillonError (rejects) `networkLost`, or what the server says.
+   * @throws CarillonError (rejects) `invalidUse` before `start()`, `networkLost`, or what the server says.
    * @example
    * const page = await client.messageClient.history("bob", { limit: 30 });
    * const older = page.next && (await client.messageClient.history("bob", { before: page.next }));
    */
-  async history(_withUsers: string | readonly string[], _options: HistoryOptions = {}): Promise<History> {
-    throw makeError("unavailable");
+  async history(withUsers: string | readonly string[], options: HistoryOptions = {}): Promise<History> {
+    this.#mustLive();
+    const { registrar } = this.#context;
+    const instance = await registrar.known();
+    if (!instance) throw makeError("invalidUse", "Call start() first.");
+    const { before, limit } = options;
+    const query = [
+      ...listOf(withUsers).map((user) => `with=${encodeURIComponent(user)}`),
+      ...(before === undefined ? [] : [`before=${encodeURIComponent(before)}`]),
+      ...(limit === undefined ? [] : [`limit=${limit}`]),
+    ].join("&");
+    const path = `/v1/history${query && `?${query}`}`;
+    const { messages, next } = (await registrar.authorized("GET", path, instance)) as MessagePage;
+    return { messages: messages.map((message) => ({ ...toMessage(message), states: message.states })), next };
+  }
+
+  // ---- what the client tells ------------------------------------------------------------------
+
+  /** @internal */
+  support(supported: boolean): void {
+    this.#supported = supported;
+  }
+
+  /** @internal Before each connection: what hello says is read from the storage. */
+  async prepare(instanceId: string): Promise<void> {
+    if (!this.#supported) return;
+    this.#instanceId = instanceId;
+    this.#openTabs();
+    void this.#outgoing.refresh();
+    await this.#positions.prepare(instanceId);
+  }
+
+  /** @internal */
+  hello(): Pick<Hello, "mail"> {
+    return this.#supported ? { mail: this.#positions.position } : {};
+  }
+
+  /** @internal */
+  online(): void {
+    if (this.#supported) this.#outgoing.online(this.#instanceId);
+    this.#reads.flush();
+  }
+
+  /** @internal */
+  offline(): void {
+    this.#outgoing.offline();
+    this.#reads.offline();
+  }
+
+  /** @internal */
+  receive(frame: MailFrame | NotesFrame | TypingFrame): void {
+    switch (frame.type) {
+      case "mail":
+        for (const message of frame.messages) {
+          if (this.#takes("ack", message.seq)) this.emit("incomingMessage", toMessage(message));
+        }
+        void this.#positions.keep();
+        return;
+      case "notes":
+        for (const note of frame.notes) {
+          if (!this.#takes("notes", note.seq)) continue;
+          this.#outcomes.note(note);
+          // The answer to this device was lost with its connection.
+          if (note.note === "sent") this.#outgoing.drop(note.message.id);
+        }
+        void this.#positions.keep();
+        return;
+      case "typing":
+        this.emit("typing", { userId: frame.from });
+        return;
+    }
+  }
+
+  /** @internal Logged out: nothing of this user stays on the device. */
+  async forget(): Promise<void> {
+    this.close();
+    await Promise.all([this.#queue.change(() => undefined), this.#positions.forget()]);
+  }
+
+  /** @internal */
+  close(): void {
+    this.#closed = true;
+    this.#outgoing.close();
+    this.#reads.close();
+    this.#tabs?.close();
+    this.removeListeners();
+  }
+
+  /** Not after a listener has terminated the client: what it was not told of is told at the next launch. */
+  #takes(kind: keyof MailPosition, seq: number): boolean {
+    return !this.#closed && this.#positions.take(kind, seq);
+  }
+
+  /** This tab has sent a message, or has given it up. */
+  #over(message: OutgoingMessage, { time, failed, error }: Omit<SendOutcome, "id">): void {
+    const mine = this.#mine(message);
+    if (!error) {
+      this.#outcomes.sent({ ...mine, time: time ?? mine.time }, failed);
+      return;
+    }
+    const refused = message.to.map((to) => ({
+      to,
+      error: failed.find((one) => one.to === to)?.error ?? error,
+    }));
+    this.#outcomes.refused(mine, refused);
+    // The server tells the other tabs only of what it took.
+    this.#post({ instanceId: this.#instanceId, message: mine, refused });
+  }
+
+  #mine({ id, to, text, headers }: OutgoingMessage): Message {
+    return toMessage({ id, from: this.#context.userId, to, text, headers, time: timeOfMessageId(id) });
+  }
+
+  // ---- the other tabs -------------------------------------------------------------------------
+
+  #post(message: TabMessage): void {
+    this.#openTabs()?.post(message);
+  }
+
+  #openTabs(): TabChannel | undefined {
+    const { runtime, registrar } = this.#context;
+    this.#tabs ??= runtime.tabs(registrar.key, (message) => this.#hear(message as TabMessage));
+    return this.#tabs;
+  }
+
+  #hear(message: TabMessage): void {
+    if (message === "queue") {
+      if (this.#outgoing.sending) void this.#outgoing.refresh();
+    } else if (message.instanceId === this.#instanceId) {
+      this.#outcomes.refused(message.message, message.refused);
+    }
+  }
+
+  #mustLive(): void {
+    if (this.#closed) throw makeError("terminated");
   }
 }

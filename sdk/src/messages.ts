@@ -1,5 +1,10 @@
 /** What an app sees of messages. Their rules are in protocol/messages.ts. */
-import { type Message as MessageFrame, type MessageState, messageProblem } from "../../protocol";
+import {
+  type Message as MessageFrame,
+  type MessageState,
+  messageProblem,
+  type OutgoingMessage,
+} from "../../protocol";
 import { CarillonError, makeError } from "./errors";
 
 /** A message, sent or received. `senderId` and `messageId` together name it, on every device. */
@@ -85,11 +90,9 @@ export class WritableMessage {
     text: string,
     headers: Readonly<Record<string, string>> = {},
   ) {
-    const to = [...new Set(typeof recipients === "string" ? [recipients] : recipients)];
-    if (typeof text !== "string") throw makeError("invalidValue", "text: not a text");
+    const to = [...new Set(listOf(recipients))];
     // The id is made when it is sent: any will do here.
-    const problem = messageProblem({ id: "00000000-0000-7000-8000-000000000000", to, text, headers });
-    if (problem) throw new CarillonError(problem);
+    checkMessage({ id: "00000000-0000-7000-8000-000000000000", to, text, headers });
     this.recipientIds = to;
     this.text = text;
     this.headers = { ...headers };
@@ -110,6 +113,17 @@ export class WritableMessage {
   ): WritableMessage {
     return new WritableMessage(recipients, message.text, message.headers);
   }
+}
+
+/** @throws CarillonError for what no server would take. */
+export function checkMessage(message: OutgoingMessage): void {
+  if (typeof message.text !== "string") throw makeError("invalidValue", "text: not a text");
+  const problem = messageProblem(message);
+  if (problem) throw new CarillonError(problem);
+}
+
+export function listOf<T>(one: T | readonly T[]): readonly T[] {
+  return Array.isArray(one) ? one : [one as T];
 }
 
 /** A message of the protocol as the app sees it. */

@@ -55,15 +55,6 @@ test("the secret on a page that is not localhost is warned of", async () => {
 });
 
 test("two tabs that start at once register once", async () => {
-  let queue: Promise<unknown> = Promise.resolve();
-  const locks = {
-    request: (_: string, run: () => Promise<unknown>) => {
-      const turn = queue.then(run);
-      queue = turn.catch(() => {});
-      return turn;
-    },
-  };
-  vi.stubGlobal("navigator", { locks });
   const tabs = [alice.client(), alice.client()].map((client) => client.start());
   await world.pass(50);
   await Promise.all(tabs);

@@ -4,6 +4,7 @@ import { CarillonError, makeError, toError } from "./errors";
 import type { Log } from "./log";
 import type { Runtime } from "./runtime";
 import type { CarillonStorage } from "./storage";
+import { locked } from "./tabs";
 
 /** What the app's server gives: a signature of scheme 2, or a token (JWT) of scheme 3. */
 export type Credentials = { signature: string; sequence: number | string } | { token: string };
@@ -41,12 +42,13 @@ export interface RegistrarOptions {
 
 export class Registrar {
   readonly #options: RegistrarOptions;
-  readonly #key: string;
+  /** Where the credentials are kept; what else is kept for this user has a name that begins so. */
+  readonly key: string;
   #instance: Instance | undefined;
 
   constructor(options: RegistrarOptions) {
     this.#options = options;
-    this.#key = `carillon:${options.baseUrl}:${options.applicationKey}:${options.userId}`;
+    this.key = `carillon:${options.baseUrl}:${options.applicationKey}:${options.userId}`;
   }
 
   get instance(): Instance | undefined {
@@ -55,13 +57,13 @@ export class Registrar {
 
   /** The instance: from memory, from storage, or registered now. */
   async ensure(): Promise<Instance> {
-    return this.#instance ?? (await this.#stored()) ?? locked(this.#key, () => this.#register());
+    return (await this.known()) ?? this.#locked(() => this.#register());
   }
 
   /** Renews what the server refused; when that is refused too, registers anew. */
   async replace(): Promise<void> {
     const refused = this.#instance;
-    await locked(this.#key, async () => {
+    await this.#locked(async () => {
       const stored = await this.#stored();
       // Another tab has mended it while this one waited.
       if (stored && refused && stored.instanceToken !== refused.instanceToken) return;
@@ -76,14 +78,14 @@ export class Registrar {
     const instance = this.#instance;
     const { runtime, log } = this.#options;
     if (!instance || runtime.now() < (instance.issued + instance.expires) / 2) return;
-    locked(this.#key, () => this.#renew(instance)).catch((error: unknown) =>
+    this.#locked(() => this.#renew(instance)).catch((error: unknown) =>
       log("warning", "registration", `Not renewed: ${toError(error).message}`),
     );
   }
 
   /** Revokes the instance on the server, as far as that can be reached, and forgets it here. */
   async logOut(): Promise<void> {
-    const instance = this.#instance ?? (await this.#stored());
+    const instance = await this.known();
     await this.#drop();
     if (!instance) return;
     await this.authorized("DELETE", `/v1/instances/${instance.instanceId}`, instance);
@@ -108,15 +110,25 @@ export class Registrar {
     });
   }
 
+  /** Undefined when this device is not registered. */
+  async known(): Promise<Instance | undefined> {
+    return this.#instance ?? this.#stored();
+  }
+
+  /** One tab of the instance at a time. */
+  #locked<T>(run: () => Promise<T>): Promise<T> {
+    return locked(this.#options.runtime.locks, this.key, run);
+  }
+
   async #stored(): Promise<Instance | undefined> {
-    const text = await this.#options.storage.get(this.#key);
+    const text = await this.#options.storage.get(this.key);
     if (text) this.#instance = JSON.parse(text) as Instance;
     return text ? this.#instance : undefined;
   }
 
   async #drop(): Promise<void> {
     this.#instance = undefined;
-    await this.#options.storage.delete(this.#key);
+    await this.#options.storage.delete(this.key);
   }
 
   async #keep(result: RegistrationResult): Promise<Instance> {
@@ -128,7 +140,7 @@ export class Registrar {
       issued: this.#options.runtime.now(),
     };
     this.#instance = instance;
-    await this.#options.storage.set(this.#key, JSON.stringify(instance));
+    await this.#options.storage.set(this.key, JSON.stringify(instance));
     return instance;
   }
 
@@ -167,7 +179,7 @@ export class Registrar {
 
   async #nextSequence(): Promise<number> {
     const { storage, runtime } = this.#options;
-    const key = `${this.#key}:sequence`;
+    const key = `${this.key}:sequence`;
     const now = runtime.now() * 1_000 + Math.floor(runtime.random() * 1_000);
     const sequence = Math.max(now, Number((await storage.get(key)) ?? 0) + 1);
     await storage.set(key, String(sequence));
@@ -209,12 +221,6 @@ export class Registrar {
 function ifNotRefused(error: unknown): undefined {
   if (error instanceof CarillonError && Math.floor(error.code / 100) === 401) return undefined;
   throw error;
-}
-
-/** One tab of the instance at a time, where the browser can do that. */
-function locked<T>(name: string, run: () => Promise<T>): Promise<T> {
-  const locks = globalThis.navigator?.locks;
-  return locks ? (locks.request(name, run) as Promise<T>) : run();
 }
 
 function isLocalPage(): boolean {

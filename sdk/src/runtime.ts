@@ -1,3 +1,5 @@
+import { type Locks, openTabChannel, type TabChannel } from "./tabs";
+
 /** What a {@link Runtime} needs of a WebSocket. */
 export interface Socket {
   readonly readyState: number;
@@ -33,6 +35,10 @@ export interface Runtime {
   fetch(url: string, init: RequestInit): Promise<Response>;
   WebSocket: SocketClass | undefined;
   page: Page;
+  /** Web Locks, where tabs share the storage. */
+  locks: Locks | undefined;
+  /** Undefined where there are no tabs. */
+  tabs(name: string, hear: (message: unknown) => void): TabChannel | undefined;
 }
 
 /** What WebRTC is, for runtimes that have none in `globalThis`: react-native-webrtc, node-datachannel. */
@@ -54,6 +60,8 @@ export function defaultRuntime(given: Partial<Runtime>): Runtime {
     fetch: (url, init) => fetch(url, init),
     WebSocket: globalThis.WebSocket as SocketClass | undefined,
     page: browserPage(),
+    locks: globalThis.navigator?.locks as Locks | undefined,
+    tabs: openTabChannel,
     ...given,
   };
 }

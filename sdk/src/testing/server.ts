@@ -13,6 +13,8 @@ import {
   type ServerFrame,
 } from "../../../protocol";
 
+import { FakeMail } from "./mail";
+
 /** One end of a socket, as the server sees it. */
 export interface Wire {
   send(text: string): void;
@@ -57,6 +59,11 @@ export class FakeServer {
   /** Refuses the next hellos with this. */
   refusal: { code: number; error: ErrorBody } | undefined;
   iceServersAsked = 0;
+  readonly mail = new FakeMail({
+    now: () => this.now(),
+    connections: () => [...this.connections.values()],
+    send: ({ wire }, frame) => wire && this.#send(wire, frame),
+  });
 
   constructor(readonly now: () => number = () => Date.now()) {}
 
@@ -126,6 +133,7 @@ export class FakeServer {
         ...(!party && { unknown: true as const }),
       });
     }
+    this.mail.open(connection);
     this.#offerRinging(connection);
     return connection;
   }
@@ -162,6 +170,7 @@ export class FakeServer {
       this.#operation(connection, frame);
       return;
     }
+    this.mail.take(connection, frame);
     if (frame.type === "state") connection.hello.state = frame.state;
     if (frame.type === "iceServers") {
       this.iceServersAsked += 1;

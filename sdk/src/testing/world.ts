@@ -5,6 +5,7 @@ import { CarillonClient } from "../client";
 import type { CarillonClientOptions } from "../client-types";
 import type { Page } from "../runtime";
 import { FakeServer } from "./server";
+import { FakeTabs } from "./tabs";
 import { type FakePeerConnection, FakeWebRtc } from "./webrtc";
 
 const latencyMs = 1;
@@ -30,6 +31,12 @@ export class FakePage implements Page {
   }
 }
 
+/** One page or process: when it is killed, nothing of it does anything any more. */
+interface Tab {
+  alive: boolean;
+  sockets: { vanish(): void }[];
+}
+
 /** One device: its sockets, its page, its WebRTC, and what it asked over HTTP. */
 export class Device {
   readonly page = new FakePage();
@@ -37,6 +44,14 @@ export class Device {
   readonly sockets: { cut(code?: number): void; open: boolean }[] = [];
   readonly requests: { method: string; path: string; body: Record<string, unknown> }[] = [];
   readonly stored = new Map<string, string>();
+  /** What was written since the test has last looked. */
+  readonly writes: string[] = [];
+  /** So long takes each access to the storage. */
+  storageMs = 0;
+  /** How the storage fails, if it does. */
+  storageFailure: Error | undefined;
+  readonly #tabs = new FakeTabs();
+  readonly #pages = new Map<CarillonClient, Tab>();
   /** `up`, `down` (connecting fails), or `silent` (nothing comes through, and nobody is told). */
   network: "up" | "down" | "silent" = "up";
   http: (path: string, body: Record<string, unknown>) => { status: number; body?: object } = (path, body) =>
@@ -52,17 +67,25 @@ export class Device {
   }
 
   client(options: Partial<CarillonClientOptions> = {}): CarillonClient {
+    const tab: Tab = { alive: true, sockets: [] };
     const client = new CarillonClient({
       applicationKey,
       userId: this.userId,
       environmentHost: "calls.example",
-      storage: this.storage,
+      storage: this.#storageOf(tab),
       webrtc: this.media.webrtc,
       fetch: (url, init) => this.#fetch(url, init),
-      WebSocket: this.#socketClass(),
-      runtime: { page: this.page, uuid: () => this.world.uuid(), random: () => 0.5 },
+      WebSocket: this.#socketClass(tab),
+      runtime: {
+        page: this.page,
+        uuid: () => this.world.uuid(),
+        random: () => 0.5,
+        locks: this.#tabs.locks(tab),
+        tabs: (_, hear) => this.#tabs.channel(tab, hear),
+      },
       ...options,
     });
+    this.#pages.set(client, tab);
     client.on("credentialsRequired", (registration) => registration.register({ token: "jwt" }));
     return client;
   }
@@ -82,16 +105,36 @@ export class Device {
     this.sockets.at(-1)?.cut(code);
   }
 
-  get storage(): CarillonStorage {
+  /** The page is gone, without a word to anybody. */
+  kill(client: CarillonClient): void {
+    const tab = this.#pages.get(client);
+    if (!tab) throw new Error("No page of this device.");
+    tab.alive = false;
+    for (const socket of tab.sockets) socket.vanish();
+    this.#tabs.gone(tab);
+  }
+
+  #storageOf(tab: Tab): CarillonStorage {
+    const access = async <T>(use: () => T): Promise<T> => {
+      if (this.storageMs > 0) await new Promise((resolve) => setTimeout(resolve, this.storageMs));
+      if (!tab.alive) return new Promise(() => {});
+      if (this.storageFailure) throw this.storageFailure;
+      return use();
+    };
     return {
-      get: async (key) => this.stored.get(key),
-      set: async (key, value) => this.stored.set(key, value),
-      delete: async (key) => this.stored.delete(key),
+      get: (key) => access(() => this.stored.get(key)),
+      set: (key, value) =>
+        access(() => {
+          this.writes.push(key);
+          this.stored.set(key, value);
+        }),
+      delete: (key) => access(() => this.stored.delete(key)),
     };
   }
 
   async #fetch(url: string, init: RequestInit): Promise<Response> {
-    const path = new URL(url).pathname;
+    const { pathname, search } = new URL(url);
+    const path = pathname + search;
     const body = init.body ? (JSON.parse(String(init.body)) as Record<string, unknown>) : {};
     this.requests.push({ method: init.method ?? "GET", path, body });
     if (this.network !== "up") throw new TypeError("fetch failed");
@@ -102,7 +145,7 @@ export class Device {
     });
   }
 
-  #socketClass(): SocketClass {
+  #socketClass(tab: Tab): SocketClass {
     const device = this;
     return class implements Socket {
       readyState = 0;
@@ -115,7 +158,7 @@ export class Device {
       constructor(_url: string, protocols: string[]) {
         const token = (protocols[1] ?? "").replace("token.", "");
         setTimeout(() => {
-          if (device.network === "silent" || this.readyState !== 0) return;
+          if (device.network === "silent" || !tab.alive || this.readyState !== 0) return;
           if (device.network === "down") return this.#closed(1006);
           this.readyState = 1;
           const socket = this;
@@ -125,6 +168,7 @@ export class Device {
               return socket.readyState === 1;
             },
           });
+          tab.sockets.push({ vanish: () => this.close() });
           this.#end = device.world.server.accept(token, {
             send: (text) => this.#later(() => this.onmessage?.({ data: text } as never)),
             close: (code) => this.#later(() => this.#closed(code)),
@@ -179,9 +223,9 @@ export class World {
   }
 }
 
-export function instance(userId: string, lifeMs = 30 * 86_400_000) {
+export function instance(userId: string, lifeMs = 30 * 86_400_000, instanceId = "instance") {
   return {
-    instanceId: "instance",
+    instanceId,
     instanceToken: `${userId}:token`,
     expiresAt: new Date(Date.now() + lifeMs).toISOString(),
   };
