@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { freePort, killTree, type Program, startProgram, until } from "./programs";
+import { freePort, isFree, killTree, type Program, startProgram, until } from "./programs";
 
 const script = fileURLToPath(new URL("../../scripts/start.mjs", import.meta.url));
 
@@ -80,6 +80,8 @@ export async function startServer(
     async kill() {
       killTree(program.pid);
       await program.exited;
+      // What it had started may take a moment longer to be gone.
+      await until("the end of the platform", () => isFree(port));
     },
   };
 }
