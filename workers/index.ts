@@ -3,9 +3,11 @@ import { forgetSignatures } from "../core/applications/users";
 import { forgetOldCalls, retentionDays } from "../core/calls/retention";
 import { archives } from "../core/db/database";
 import { log, newReference } from "../core/log";
+import { forgetOldMessages } from "../core/messages/retention";
 import type { Env } from "../durable-objects/env";
 import { app } from "./app";
 import { continueRevocations } from "./revocation";
+import { continueUserDeletions } from "./user-deletion";
 
 export { CallSession } from "../durable-objects/call-session/call-session";
 export { UserHub } from "../durable-objects/user-hub/user-hub";
@@ -17,8 +19,10 @@ export default {
     const now = Date.now();
     const tasks = [
       continueRevocations(env, reference),
+      continueUserDeletions(env, reference),
       forgetSignatures(env.DB, now),
       ...archives(env).map(async (db) => forgetOldCalls(db, now, retentionDays(env.RETENTION_DAYS))),
+      ...archives(env).map((db) => forgetOldMessages(db, now)),
     ];
     // What fails in one is no reason for the others to wait.
     for (const outcome of await Promise.allSettled(tasks)) {

@@ -6,6 +6,15 @@ export const applicationKey = z.string().check(z.refine(isApplicationKey, "has t
 export const userId = z
   .string()
   .check(z.refine(isUserId, "has to be 1 to 40 printable ASCII characters without spaces"));
+/** In a query: the empty one is the application itself. */
+export const participant = z
+  .string()
+  .check(
+    z.refine(
+      (value) => value === "" || isUserId(value),
+      "has to be a user id, or empty for the application itself",
+    ),
+  );
 /**
  * Of a user who registers. What callees read as a user of an application, and dial as one, must not
  * be the name of somebody else.
@@ -33,16 +42,25 @@ export function between(min: number, max: number) {
 export const deviceId = text(limits.deviceIdCharacters);
 
 /** How many entries of a list one answer has. */
-export const pageLimit = z.pipe(
-  z.pipe(
-    z._default(z.string(), "50"),
-    z.transform((value) => (/^\d{1,4}$/.test(value) ? Number(value) : Number.NaN)),
-  ),
-  z.custom<number>(
-    (value) => typeof value === "number" && value >= 1 && value <= 200,
-    "has to be from 1 to 200",
-  ),
-);
+function pageLimitTo(max: number) {
+  return z.pipe(
+    z.pipe(
+      z._default(z.string(), "50"),
+      z.transform((value) => (/^\d{1,4}$/.test(value) ? Number(value) : Number.NaN)),
+    ),
+    z.custom<number>(
+      (value) => typeof value === "number" && value >= 1 && value <= max,
+      `has to be from 1 to ${max}`,
+    ),
+  );
+}
+export const pageLimit = pageLimitTo(200);
+
+/** The fields of a request for a page of messages; `before` is the `next` of another page. */
+export const historyPage = {
+  before: z.optional(z.string().check(z.maxLength(200))),
+  limit: pageLimitTo(limits.historyPage),
+};
 
 /** A page, and the cursor that leads to the next one when there may be more. */
 export function pageOf<T>(entries: T[], limit: number, cursorOf: (last: T) => string): { cursor?: string } {

@@ -1,8 +1,8 @@
 /** Call records and what the parties measured: written once at the end of a call, read by REST. */
-import { and, desc, eq, lt, or } from "drizzle-orm";
+import { and, desc, eq, gte, inArray, lt, or } from "drizzle-orm";
 import type { CallStatistics, CallTimes, EndCause } from "../../protocol";
 import { database } from "../db/database";
-import { callStatistics, calls } from "../db/schema";
+import { callStatistics, calls, deletedUsers } from "../db/schema";
 
 /** A call that has ended. It belongs to the caller's application. */
 export interface CallRecord {
@@ -42,11 +42,28 @@ export function callDuration(times: CallTimes): number {
   return Math.max(0, times.ended - times.established);
 }
 
-/** Writes a record; writing it again changes nothing. `db` is what `archiveFor` gives for the application. */
+/**
+ * Writes a record; writing it again changes nothing. A call of a user who was deleted since it began
+ * is not written. `db` is what `archiveFor` gives for the application.
+ */
 export async function writeCallRecord(db: D1Database, record: CallRecord): Promise<void> {
+  const { applicationKey, calleeApplicationKey, callerUserId, calleeUserId, times } = record;
+  const parties = [callerUserId, ...(calleeApplicationKey === applicationKey ? [calleeUserId] : [])];
+  const [gone] = await database(db)
+    .select({ userId: deletedUsers.userId })
+    .from(deletedUsers)
+    .where(
+      and(
+        eq(deletedUsers.applicationKey, applicationKey),
+        inArray(deletedUsers.userId, parties),
+        gte(deletedUsers.time, times.started),
+      ),
+    )
+    .limit(1);
+  if (gone) return;
   await database(db)
     .insert(calls)
-    .values({ ...record, duration: callDuration(record.times) })
+    .values({ ...record, duration: callDuration(times) })
     .onConflictDoNothing();
 }
 

@@ -98,20 +98,19 @@ export async function listUserMessages(
   return ok(pageOf(results, page.limit));
 }
 
-/** Messages with this id, at most two: an id names one message of a sender. */
+/** Messages with this id, at most two: an id names one message of a sender, the application being the empty one. */
 export async function findMessages(
   db: D1Database,
   applicationKey: string,
-  { id, from }: { id: string; from?: string | null },
+  { id, sender }: { id: string; sender?: string },
   now: number,
 ): Promise<StoredMessage[]> {
-  const sender = from === undefined ? null : (from ?? "");
   const { results } = await db
     .prepare(
       `SELECT ${columns} FROM messages INDEXED BY messages_by_id
        WHERE message_id = ?1 AND application_key = ?2 AND time > ?3 AND (?4 IS NULL OR sender = ?4) LIMIT 2`,
     )
-    .bind(id, applicationKey, oldest(now), sender)
+    .bind(id, applicationKey, oldest(now), sender ?? null)
     .all<Row>();
   return results.map(messageOf);
 }

@@ -8,6 +8,7 @@ import { fail, isUserId, ok, type Result } from "../../protocol";
 import type { EdgeContext, EdgeEnv } from "../context";
 import { parseQuery, refuse, refuseWith } from "../respond";
 import { pageLimit, pageOf, userId } from "../schemas";
+import { startUserDeletion } from "../user-deletion";
 
 const page = z.object({ cursor: z.optional(userId), limit: pageLimit });
 
@@ -46,6 +47,12 @@ export const users = new Hono<EdgeEnv>()
         ? 0
         : await userHub(context.env, user.value).revoke(instanceId, context.var.reference);
     return revoked > 0 ? context.body(null, 204) : refuseWith(context, "notFound");
+  })
+  .delete("/:userId", async (context) => {
+    const user = addressOf(context);
+    if (!user.ok) return refuse(context, user.error);
+    const complete = await startUserDeletion(context.env, user.value, context.var.reference);
+    return complete ? context.body(null, 204) : context.json({ complete }, 202);
   })
   .put("/:userId/block", (context) => setBlocked(context, true))
   .delete("/:userId/block", (context) => setBlocked(context, false));
