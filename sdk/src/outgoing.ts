@@ -128,11 +128,10 @@ export class Outgoing {
 
   /** It need not be sent any more. */
   async #remove(messages: OutgoingMessage[]): Promise<void> {
-    const ids = new Set(messages.map(({ id }) => id));
-    for (const id of ids) this.#done.add(id);
+    for (const { id } of messages) this.#done.add(id);
     try {
-      await this.#context.queue.change((queue) => without(queue, ({ id }) => ids.has(id)));
-      for (const id of ids) this.#done.delete(id);
+      await this.#context.queue.change((queue) => without(queue, ({ id }) => this.#done.has(id)));
+      for (const { id } of messages) this.#done.delete(id);
     } catch (error) {
       // It is sent again after a reload, and recognized by its id.
       this.#context.log("error", "messages", `The queue was not stored: ${String(error)}`);

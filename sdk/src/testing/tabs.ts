@@ -11,12 +11,14 @@ interface Request {
 export class FakeTabs {
   readonly #held = new Map<string, Request>();
   #waiting: Request[] = [];
+  readonly #gone = new Set<object>();
   readonly #channels = new Map<object, (message: unknown) => void>();
 
   locks(tab: object): Locks {
     return {
       request: <T>(name: string, { signal }: { signal?: AbortSignal }, run: () => Promise<T>) =>
         new Promise<T>((resolve, reject) => {
+          if (this.#gone.has(tab)) return;
           const request = { tab, name, run: () => run().then(resolve, reject) };
           this.#waiting.push(request);
           signal?.addEventListener("abort", () => {
@@ -42,6 +44,7 @@ export class FakeTabs {
 
   /** It is gone without a word. */
   gone(tab: object): void {
+    this.#gone.add(tab);
     this.#waiting = this.#waiting.filter((request) => request.tab !== tab);
     for (const [name, request] of this.#held) if (request.tab === tab) this.#held.delete(name);
     this.#channels.delete(tab);

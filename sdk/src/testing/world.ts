@@ -91,7 +91,10 @@ export class Device {
   }
 
   async started(options?: Partial<CarillonClientOptions>): Promise<CarillonClient> {
-    const client = this.client(options);
+    return this.start(this.client(options));
+  }
+
+  async start(client: CarillonClient): Promise<CarillonClient> {
     const started = client.start();
     await vi.advanceTimersByTimeAsync(20);
     await started;
