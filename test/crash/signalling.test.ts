@@ -3,21 +3,10 @@ import { expect, onTestFinished, test } from "vitest";
 import { until } from "../support/programs";
 import { removeState, type Server, startServer } from "../support/server";
 import { Client } from "./client";
+import { pause, randomOf, seed } from "./random";
 
 const pairs = 8;
 const crashes = 8;
-const seed = Number(process.env.CARILLON_SEED ?? Math.floor(Math.random() * 2 ** 31));
-
-/** Mulberry32: the same numbers for the same seed, 0 to 1. */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let bits = Math.imul(state ^ (state >>> 15), state | 1);
-    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 interface Call {
   caller: Client;
@@ -57,7 +46,7 @@ function chatter(client: Client) {
     while (running) {
       await step(client, { op: "candidates", candidates: [{ candidate: `notice ${confirmed + 1}` }] });
       confirmed += 1;
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await pause(20);
     }
   })();
   return {
@@ -99,7 +88,7 @@ test("calls outlive a server that is killed again and again", { timeout: 180_000
   const dropping = setInterval(() => clients()[Math.floor(random() * pairs * 2)]?.drop(), 150);
   onTestFinished(() => clearInterval(dropping));
   for (let crash = 0; crash < crashes; crash++) {
-    await new Promise((resolve) => setTimeout(resolve, 200 + random() * 1_000));
+    await pause(200 + random() * 1_000);
     await server.kill();
     server = await startServer({ state: server.state, port: server.port });
   }
