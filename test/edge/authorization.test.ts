@@ -2,6 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { issueInstanceToken } from "../../core/authentication/instance-token";
 import { writeCallRecord } from "../../core/calls/archive";
+import { writeMessages } from "../../core/messages/archive";
+import { messageId } from "../integration/peer";
 import {
   adminHeaders,
   basic,
@@ -24,6 +26,8 @@ interface Cell {
   b: TestApplication;
   /** The instance that it is about. */
   alice: TestInstance;
+  /** What alice has sent to erin. */
+  messageId: string;
 }
 
 interface Endpoint {
@@ -32,6 +36,8 @@ interface Endpoint {
   body?: (cell: Cell) => unknown;
   /** It changes the application itself: the cell gets one of its own. */
   ownApplication?: true;
+  /** Where one is tried in several ways. */
+  variant?: string;
   expected: Record<Who, number>;
 }
 
@@ -65,6 +71,9 @@ const callers = {
 } satisfies Record<string, Caller>;
 
 type Who = keyof typeof callers;
+
+/** Those who may read what alice has sent. */
+const mayRead = new Set<Who>(["A, signed", "A, basic", "A's alice"]);
 
 const everybody = (code: number) =>
   Object.fromEntries(Object.keys(callers).map((who) => [who, code])) as Record<Who, number>;
@@ -138,6 +147,7 @@ const endpoints: Endpoint[] = [
     expected: instance(204, { ...onlyOfAlice, "alice, expired": 204, "alice, revoked": 40300 }),
   },
   { method: "GET", path: () => "/v1/ice-servers", expected: instance(200) },
+  { method: "GET", path: () => "/v1/history?with=erin", expected: instance(200) },
   {
     method: "POST",
     path: () => "/v1/statistics",
@@ -154,6 +164,36 @@ const endpoints: Endpoint[] = [
     path: (cell) => userPath(`instances/${cell.alice.instanceId}`)(cell),
     expected: application(204, 40400),
   },
+  {
+    method: "DELETE",
+    path: ({ alice }) => `/v1/users/${alice.userId}`,
+    // Where there is no such user, there is none afterwards.
+    expected: application(204, 204),
+  },
+  {
+    method: "POST",
+    path: () => "/v1/messages",
+    body: ({ alice }) => ({ recipients: [alice.userId], text: "hi" }),
+    expected: application(201, 40401),
+  },
+  {
+    method: "POST",
+    path: () => "/v1/messages",
+    variant: ", as a user",
+    body: ({ alice }) => ({ sender: alice.userId, recipients: [alice.userId], text: "as alice" }),
+    expected: application(201, 40401),
+  },
+  {
+    method: "GET",
+    path: ({ alice }) => `/v1/messages?userId=${alice.userId}`,
+    expected: application(200, 200),
+  },
+  {
+    method: "GET",
+    path: ({ alice }) => `/v1/messages?participants=${alice.userId}&participants=erin`,
+    expected: application(200, 200),
+  },
+  { method: "GET", path: (cell) => `/v1/messages/${cell.messageId}`, expected: application(200, 40400) },
   { method: "PUT", path: userPath("block"), expected: application(204, 204) },
   { method: "DELETE", path: userPath("block"), expected: application(204, 204) },
   { method: "GET", path: () => "/v1/calls", expected: application(200, 200) },
@@ -184,6 +224,11 @@ const endpoints: Endpoint[] = [
     path: (cell) => adminUserPath(`instances/${cell.alice.instanceId}`)(cell),
     expected: administrator(204),
   },
+  {
+    method: "DELETE",
+    path: (cell) => adminPath(`/users/${cell.alice.userId}`)(cell),
+    expected: administrator(204),
+  },
   { method: "PUT", path: adminUserPath("block"), expected: administrator(204) },
   { method: "DELETE", path: adminUserPath("block"), expected: administrator(204) },
   {
@@ -210,18 +255,22 @@ async function newCell(endpoint: Endpoint): Promise<Cell> {
     times: { started: 1, ended: 2 },
     endCause: "noAnswer",
   });
-  return { a: own, b, alice };
+  const id = messageId();
+  const message = { id, from: alice.userId, to: ["erin"], text: `whispered by ${alice.userId}`, headers: {} };
+  await writeMessages(bindings.DB, own.key, [{ ...message, time: Date.now(), recipient: "erin" }]);
+  return { a: own, b, alice, messageId: id };
 }
 
 const template: Cell = {
   a: { key: "{key}", secret: "" },
   b,
   alice: { application: a, userId: "{user}", instanceId: "{id}", token: "" },
+  messageId: "{messageId}",
 };
 
 for (const endpoint of endpoints) {
   const { method, expected } = endpoint;
-  describe(`${method} ${endpoint.path(template)}`, () => {
+  describe(`${method} ${endpoint.path(template)}${endpoint.variant ?? ""}`, () => {
     test.each(Object.keys(callers) as Who[])("%s", async (who) => {
       const cell = await newCell(endpoint);
       const path = endpoint.path(cell);
@@ -233,6 +282,7 @@ for (const endpoint of endpoints) {
       if (failed) expect(isErrorBody(answer.body)).toBe(true);
       // Whatever another application gets to see, nothing of this one is in it.
       if (who.startsWith("B")) expect(answer.text).not.toContain(cell.alice.userId);
+      if (!mayRead.has(who)) expect(answer.text).not.toContain("whispered");
       if (failed || who.startsWith("B")) await expectUntouched(cell);
     });
   });

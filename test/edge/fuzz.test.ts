@@ -152,6 +152,26 @@ test("statistics: odd fields among good ones", async () => {
   });
 });
 
+test("messages: odd fields among good ones", async () => {
+  const good = { sender: "alice", recipients: ["alice", "bob"], text: "hi", headers: { a: "b" } };
+  await run(400, spoiled({ ...good, messageId: undefined }), async (what) => {
+    expectSound(await request("POST", "/v1/messages", { body: json(what), headers: basic(app) }));
+  });
+});
+
+test("messages: odd queries", async () => {
+  const names = ["userId", "participants", "with", "sender", "before", "limit"];
+  const cursors = [btoa("1 2 3"), btoa(`1 ${alice.instanceId} alice`), btoa("9".repeat(99))];
+  const odd = fc.oneof(oddText, ids, fc.constantFrom("1", "100", ...cursors));
+  const paths = ["/v1/messages", `/v1/messages/${alice.instanceId}`, "/v1/history"];
+  const query = fc.array(fc.tuple(fc.constantFrom(...names), odd), { maxLength: 5 });
+  await run(400, fc.tuple(fc.constantFrom(...paths), query), async ([path, pairs]) => {
+    const search = new URLSearchParams(pairs.map(([name, text]) => [name, wellFormed(text)]));
+    const credentials = path.endsWith("history") ? bearer(alice.token) : basic(app);
+    expectSound(await request("GET", `${path}?${search}`, { headers: credentials }));
+  });
+});
+
 test("administration: odd bodies", async () => {
   const paths = [
     "/v1/admin/applications",
@@ -168,6 +188,8 @@ test("administration: odd bodies", async () => {
 test("any method on any path with any credentials and any query", async () => {
   const resource = fc.constantFrom(
     "users",
+    "messages",
+    "history",
     "calls",
     "instances",
     "statistics",
@@ -183,10 +205,14 @@ test("any method on any path with any credentials and any query", async () => {
     ),
     { maxLength: 4 },
   );
-  const query = fc.dictionary(fc.constantFrom("limit", "cursor", "userId", "x"), oddText, {
-    maxKeys: 3,
-    noNullPrototype: true,
-  });
+  const query = fc.dictionary(
+    fc.constantFrom("limit", "cursor", "userId", "participants", "before", "x"),
+    oddText,
+    {
+      maxKeys: 3,
+      noNullPrototype: true,
+    },
+  );
   const anything = fc.tuple(method, resource, rest, query, headers, fc.option(body));
   await run(900, anything, async ([verb, first, segments, search, credentials, text]) => {
     const path = `/v1/${[first, ...segments].join("/")}`;
