@@ -13,6 +13,25 @@ const realPrograms = {
   hookTimeout: 60_000,
 } as const;
 
+/** Real Durable Objects and D1. */
+function inWorkerd(name: string, files: { include: string[]; exclude?: string[] }, databases = ["DB"]) {
+  const plugin = cloudflareTest(async () => ({
+    wrangler: { configPath: "./wrangler.toml" },
+    miniflare: {
+      bindings: {
+        MASTER_KEY: "dGVzdC1tYXN0ZXIta2V5LTMyLWJ5dGVzLWxvbmctISE=",
+        ADMIN_TOKEN: "test-admin-token-of-32-characters-or-more",
+        TEST_MIGRATIONS: await readD1Migrations("./migrations"),
+      },
+      d1Databases: databases,
+    },
+  }));
+  return {
+    plugins: [plugin],
+    test: { name, ...files, setupFiles: ["./test/setup-d1.ts"], testTimeout: 15_000 },
+  };
+}
+
 export default defineConfig({
   test: {
     passWithNoTests: false,
@@ -27,26 +46,12 @@ export default defineConfig({
           exclude: ["**/node_modules/**", "**/dist/**"],
         },
       },
-      {
-        plugins: [
-          cloudflareTest(async () => ({
-            wrangler: { configPath: "./wrangler.toml" },
-            miniflare: {
-              bindings: {
-                MASTER_KEY: "dGVzdC1tYXN0ZXIta2V5LTMyLWJ5dGVzLWxvbmctISE=",
-                ADMIN_TOKEN: "test-admin-token-of-32-characters-or-more",
-                TEST_MIGRATIONS: await readD1Migrations("./migrations"),
-              },
-            },
-          })),
-        ],
-        test: {
-          name: "workers",
-          include: ["{workers,durable-objects}/**/*.test.ts", "test/{edge,integration}/**/*.test.ts"],
-          setupFiles: ["./test/setup-d1.ts"],
-          testTimeout: 15_000,
-        },
-      },
+      inWorkerd("workers", {
+        include: ["{workers,durable-objects}/**/*.test.ts", "test/{edge,integration}/**/*.test.ts"],
+        exclude: ["test/edge/shards.test.ts"],
+      }),
+      // The archive in two databases: applications are in the one or the other, as their keys have it.
+      inWorkerd("shards", { include: ["test/edge/{shards,messages,user-deletion}.test.ts"] }, ["DB", "DB_1"]),
       {
         test: {
           ...realPrograms,

@@ -35,6 +35,7 @@ export function allChecks(folder) {
     { name: "layers", command: [toolNode(), "scripts/layers.mjs"] },
     suite("unit", folder),
     suite("workers", folder),
+    suite("shards", folder),
     { name: "build", command: [toolNode(), "scripts/build.mjs"] },
     { name: "SDK package: size", command: [toolNode(), "scripts/sdk-size.mjs"] },
     { name: "SDK package: publint", command: tool("publint", "--strict", "sdk") },

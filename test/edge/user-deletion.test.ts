@@ -1,6 +1,7 @@
 /** DELETE /v1/users/{id}: what goes, what stays, and that nothing of it comes back. */
 import { describe, expect, test } from "vitest";
 import { type CallRecord, writeCallRecord, writeStatistics } from "../../core/calls/archive";
+import { archiveFor, archives } from "../../core/db/database";
 import { type MessageCopy, writeMessages } from "../../core/messages/archive";
 import { forgetUserMessages } from "../../core/messages/archive-deletion";
 import type { Env } from "../../durable-objects/env";
@@ -21,7 +22,9 @@ import {
   type TestApplication,
 } from "./support";
 
-const { DB } = bindings;
+const store = (key: string, copies: readonly MessageCopy[]) =>
+  writeMessages(archiveFor(bindings, key), key, copies);
+const record = (call: CallRecord) => writeCallRecord(archiveFor(bindings, call.applicationKey), call);
 
 const remove = (app: TestApplication, userId: string) =>
   request("DELETE", `/v1/users/${userId}`, { headers: basic(app) });
@@ -40,7 +43,7 @@ async function withUsers(...names: string[]) {
 
 /** Runs the cron as if the request that began a deletion were long over. */
 async function cron(env: Env = bindings) {
-  await DB.prepare("UPDATE user_deletions SET served = 0").run();
+  await bindings.DB.prepare("UPDATE user_deletions SET served = 0").run();
   await worker.scheduled({} as ScheduledController, env);
 }
 
@@ -64,10 +67,13 @@ async function rowsOf(applicationKey: string) {
     "calls",
     "call_statistics",
   ]) {
-    const row = await DB.prepare(`SELECT count(*) AS n FROM ${table} WHERE application_key = ?`)
-      .bind(applicationKey)
-      .first<{ n: number }>();
-    if (row?.n) counts[table] = row.n;
+    for (const db of archives(bindings)) {
+      const row = await db
+        .prepare(`SELECT count(*) AS n FROM ${table} WHERE application_key = ?`)
+        .bind(applicationKey)
+        .first<{ n: number }>();
+      if (row?.n) counts[table] = (counts[table] ?? 0) + row.n;
+    }
   }
   return counts;
 }
@@ -115,7 +121,7 @@ describe("messages", () => {
 
   test("a user of that id in another application keeps everything", async () => {
     const [app, other] = [await withUsers("alice", "bob"), await withUsers("alice", "bob")];
-    for (const { key } of [app, other]) await writeMessages(DB, key, [copyOf()]);
+    for (const { key } of [app, other]) await store(key, [copyOf()]);
     await remove(app, "bob");
     expect(await textsOf(app, "userId=alice")).toEqual([]);
     expect(await textsOf(other, "userId=bob")).toEqual(["hi"]);
@@ -138,17 +144,17 @@ describe("messages", () => {
       copies.push(later, foreign);
       kept.push(...[group[0], later, foreign].map((copy) => copy?.id ?? ""));
     }
-    for (const app of [key, other]) await writeMessages(DB, app, copies);
+    for (const app of [key, other]) await store(app, copies);
     let position: Awaited<ReturnType<typeof forgetUserMessages>> = { conversation: "" };
+    const archive = archiveFor(bindings, key);
     const deleted = { applicationKey: key, userId: "bob", time: now };
     let steps = 0;
     for (; position; steps++) {
-      position = await forgetUserMessages(DB, deleted, position, { conversations: 2, messages: 3 });
+      position = await forgetUserMessages(archive, deleted, position, { conversations: 2, messages: 3 });
     }
     expect(steps).toBeGreaterThan(40);
-    const { results } = await DB.prepare(
-      "SELECT message_id AS id, recipients, states, time FROM messages WHERE application_key = ?",
-    )
+    const { results } = await archive
+      .prepare("SELECT message_id AS id, recipients, states, time FROM messages WHERE application_key = ?")
       .bind(key)
       .all<{ id: string; recipients: string; states: string; time: number }>();
     expect(results.map(({ id }) => id).sort()).toEqual(kept.sort());
@@ -158,7 +164,7 @@ describe("messages", () => {
     expect((await rowsOf(other)).messages).toBe(60 * 5);
     // Those of the user who came later, and only those.
     const mine = "SELECT count(*) AS n FROM conversations WHERE application_key = ? AND user_id = 'bob'";
-    expect(await DB.prepare(mine).bind(key).first("n")).toBe(7);
+    expect(await archive.prepare(mine).bind(key).first("n")).toBe(7);
   });
 });
 
@@ -212,7 +218,7 @@ describe("calls", () => {
   });
   const measure = (app: TestApplication, { callId }: CallRecord, userId: string) =>
     writeStatistics(
-      DB,
+      archiveFor(bindings, app.key),
       { applicationKey: app.key, userId, instanceId: crypto.randomUUID() },
       {
         callId,
@@ -225,7 +231,8 @@ describe("calls", () => {
       now,
     );
   const idsOf = async (app: TestApplication, table = "calls") => {
-    const { results } = await DB.prepare(`SELECT call_id AS id FROM ${table} WHERE application_key = ?`)
+    const { results } = await archiveFor(bindings, app.key)
+      .prepare(`SELECT call_id AS id FROM ${table} WHERE application_key = ?`)
       .bind(app.key)
       .all<{ id: string }>();
     return results.map(({ id }) => id);
@@ -237,7 +244,7 @@ describe("calls", () => {
     await cron();
     const calls = [callOf(app, "bob", "alice"), callOf(app, "alice", "bob"), callOf(app, "alice", "carol")];
     const foreign = { ...callOf(app, "alice", "bob"), calleeApplicationKey: other.key };
-    for (const call of [...calls, foreign]) await writeCallRecord(DB, call);
+    for (const call of [...calls, foreign]) await record(call);
     for (const call of calls) for (const user of ["alice", "bob"]) await measure(app, call, user);
     await remove(app, "bob");
     await cron({ ...bindings, RETENTION_DAYS: "0" });
@@ -250,8 +257,8 @@ describe("calls", () => {
     await remove(app, "bob");
     const [before, after] = [callOf(app, "alice", "bob"), callOf(app, "bob", "alice")];
     after.times = { started: Date.now() + 60_000 };
-    await writeCallRecord(DB, before);
-    await writeCallRecord(DB, after);
+    await record(before);
+    await record(after);
     expect(await idsOf(app)).toEqual([after.callId]);
   });
 });
@@ -259,7 +266,7 @@ describe("calls", () => {
 describe("the job", () => {
   test("waits for a hub that cannot be reached, and goes on by cron", async () => {
     const app = await withUsers("alice", "bob");
-    await writeMessages(DB, app.key, [copyOf()]);
+    await store(app.key, [copyOf()]);
     const user = { applicationKey: app.key, userId: "bob" };
     expect(await startUserDeletion(withoutHubs(), user, "test")).toBe(false);
     expect(await rowsOf(app.key)).toMatchObject({ user_deletions: 1, messages: 1, users: 1 });
@@ -284,8 +291,7 @@ describe("the job", () => {
   test("does in the request what it can, and the rest by cron: 202 says so", async () => {
     const app = await withUsers("bob");
     const friends = Array.from({ length: 230 }, (_, at) => `friend-${at}`);
-    await writeMessages(
-      DB,
+    await store(
       app.key,
       friends.map((friend) => copyOf({ from: friend })),
     );
@@ -303,19 +309,26 @@ describe("the job", () => {
     for (let failing = 1; failing <= asked + 1; failing++) {
       const user = { applicationKey: newKey(), userId: "bob" };
       const copies = friends.map((friend) => copyOf({ from: friend }));
-      await writeMessages(DB, user.applicationKey, copies);
-      // The n-th question to the database gets no answer.
+      await store(user.applicationKey, copies);
+      // The n-th question to a database gets no answer.
       asked = 0;
       const ask = () => {
         asked += 1;
         if (asked === failing) throw new Error("D1 is overloaded");
-        return DB;
       };
-      const broken = {
-        prepare: (sql: string) => ask().prepare(sql),
-        batch: (all: D1PreparedStatement[]) => ask().batch(all),
-      } as unknown as D1Database;
-      const begun = await startUserDeletion({ ...bindings, DB: broken }, user, "test").then(
+      const broken = archives(bindings).map((db, at) => {
+        const prepare = (sql: string) => {
+          ask();
+          return db.prepare(sql);
+        };
+        const batch = (all: D1PreparedStatement[]) => {
+          ask();
+          return db.batch(all);
+        };
+        return [at ? `DB_${at}` : "DB", { prepare, batch }];
+      });
+      const env = { ...bindings, ...Object.fromEntries(broken) } as Env;
+      const begun = await startUserDeletion(env, user, "test").then(
         () => true,
         () => false,
       );
