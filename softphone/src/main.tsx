@@ -2,6 +2,7 @@
 import { CarillonClient, checkEnvironment } from "@carillon/sdk";
 import { render } from "preact";
 import { isLocal, parseLink } from "./link";
+import { unreadTotal } from "./messages/inbox";
 import { perform } from "./perform";
 import { Phone } from "./phone";
 import { actionOf, isTyping } from "./shortcuts";
@@ -18,7 +19,9 @@ function changed(): void {
   queueMicrotask(() => {
     drawing = false;
     document.documentElement.dataset.theme = phone.remembered.theme;
-    document.title = pageTitle(phone.session?.desk.ringing[0]?.remoteUserId, phone.now());
+    const { session } = phone;
+    const unread = session ? unreadTotal(session.post.inbox) : 0;
+    document.title = pageTitle(session?.desk.ringing[0]?.remoteUserId, phone.now(), unread);
     render(<App phone={phone} />, root);
     if (isLocal(location.hostname)) expose();
   });
@@ -33,7 +36,7 @@ const phone = new Phone(changed, () => Date.now());
 
 // The clock of a call, and the title that calls while it rings.
 setInterval(() => {
-  if (phone.session?.desk.calls.length || document.title !== pageTitle(undefined, 0)) changed();
+  if (phone.session?.desk.calls.length) changed();
 }, 1_000);
 
 addEventListener("keydown", (event) => {
@@ -44,6 +47,15 @@ addEventListener("keydown", (event) => {
 for (const touch of ["pointerdown", "keydown"]) {
   addEventListener(touch, () => phone.session?.sound.retry(), { once: true });
 }
+// A message in view is read once somebody can see the page; another tab may have typed one meanwhile.
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState !== "visible") return;
+  phone.session?.post.look();
+  void phone.session?.post.sync();
+});
+addEventListener("storage", ({ key }) => phone.session?.post.stored(key));
+addEventListener("offline", () => phone.network(false));
+addEventListener("online", () => phone.network(true));
 // Another of the two links, pasted into this tab.
 addEventListener("hashchange", () => location.reload());
 

@@ -1,8 +1,9 @@
-/** The softphone without its looks: who is signed in, the calls, what went wrong, what is remembered. */
+/** The softphone without its looks: who is signed in, the calls, the messages, what went wrong, what is remembered. */
 import { CarillonClient, type CarillonError, checkEnvironment, type EnvironmentIssue } from "@carillon/sdk";
 import { Desk } from "./desk";
 import { type Link, linkWithoutToken } from "./link";
 import { EventLog } from "./log";
+import { Post } from "./messages/post";
 import { type Problem, problemOf, signInProblem } from "./problem";
 import { type Remembered, recall, remember, type Theme, withRecent } from "./remembered";
 import { Sound } from "./sound";
@@ -14,18 +15,21 @@ export interface Session {
   user: string;
   client: CarillonClient;
   desk: Desk;
+  post: Post;
   sound: Sound;
 }
 
 export class Phone {
   session: Session | undefined;
   signingIn = false;
-  online = false;
   problem: Problem | undefined;
   /** What the browser lacks, until it is dismissed. */
   issues: EnvironmentIssue[] = [];
   helpShown = false;
   remembered: Remembered = recall(localStorage);
+  #connected = false;
+  /** The browser says that it has no network, and nothing has come through since. */
+  #cutOff = false;
   readonly log: EventLog;
   readonly changed: () => void;
 
@@ -36,6 +40,16 @@ export class Phone {
     this.changed = changed;
     this.now = now;
     this.log = new EventLog(now, changed);
+  }
+
+  get online(): boolean {
+    return this.#connected && !this.#cutOff;
+  }
+
+  /** The browser's network went or came: the connection takes longer to find out. */
+  network(there: boolean): void {
+    this.#cutOff = !there;
+    this.changed();
   }
 
   async checkEnvironment(): Promise<void> {
@@ -84,8 +98,9 @@ export class Phone {
     } catch (thrown) {
       this.failed(thrown);
     }
+    this.session?.post.forget();
     this.session = undefined;
-    this.online = false;
+    this.#connected = false;
     this.changed();
   }
 
@@ -137,9 +152,27 @@ export class Phone {
       },
       this.now,
     );
+    const post = new Post(
+      link.user,
+      client.messageClient,
+      {
+        changed: this.changed,
+        heard: () => {
+          this.#cutOff = false;
+        },
+        log: (text, level) => log.add("message", text, level),
+        failed: this.failed,
+      },
+      {
+        storage: localStorage,
+        name: `carillon.softphone.messages:${link.key}:${link.user}`,
+        visible: () => document.visibilityState === "visible",
+        later: (ms, run) => setTimeout(run, ms),
+      },
+    );
     client.on("started", () => {
       log.add("client", "started");
-      this.session = { key: link.key, user: link.user, client, desk, sound };
+      this.session = { key: link.key, user: link.user, client, desk, post, sound };
       this.changed();
     });
     client.on("stopped", () => log.add("client", "stopped"));
@@ -148,7 +181,7 @@ export class Phone {
       if (this.session?.client !== client) return;
       // The instance was revoked, or the client cannot go on: back to the form.
       this.session = undefined;
-      this.online = false;
+      this.#connected = false;
       this.failed(error);
     });
     client.on("credentialsRequired", (registration) => {
@@ -158,7 +191,9 @@ export class Phone {
     });
     client.on("connection", ({ online }) => {
       log.add("client", `connection ${online ? "online" : "offline"}`);
-      this.online = online;
+      this.#connected = online;
+      this.#cutOff = false;
+      post.connected(online);
       this.changed();
     });
     client.on("logMessage", ({ level, area, message }) => {

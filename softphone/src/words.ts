@@ -116,7 +116,40 @@ export function initials(name: string): string {
 }
 
 /** The page's title, which calls while it rings: it changes with each second. */
-export function pageTitle(ringing: string | undefined, now: number): string {
+export function pageTitle(ringing: string | undefined, now: number, unread: number): string {
   const calling = ringing !== undefined && Math.floor(now / 1_000) % 2 === 0;
-  return calling ? `${ringing} is calling` : "Carillon";
+  if (calling) return `${ringing} is calling`;
+  return unread > 0 ? `(${unread}) Carillon` : "Carillon";
+}
+
+const times = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const weekdays = new Intl.DateTimeFormat(undefined, { weekday: "long" });
+const dates = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
+const shortDates = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+
+/** `14:03`, or as the reader's country has it. */
+export function timeOfDay(time: number): string {
+  return times.format(time);
+}
+
+/** Today, yesterday, a weekday, or the date. */
+export function dayOf(time: number, now: number): string {
+  const days = daysBetween(time, now);
+  if (days === 0) return "Today";
+  if (days === 1) return "Yesterday";
+  return days > 1 && days < 7 ? weekdays.format(time) : dates.format(time);
+}
+
+/** When a conversation was alive last, in few characters. */
+export function shortTime(time: number, now: number): string {
+  const days = daysBetween(time, now);
+  if (days === 0) return timeOfDay(time);
+  return days === 1 ? "Yesterday" : shortDates.format(time);
+}
+
+/** Midnights between two times, where the reader is. */
+function daysBetween(time: number, now: number): number {
+  const midnight = (at: number) => new Date(at).setHours(0, 0, 0, 0);
+  // A day with a change of clocks has 23 or 25 hours.
+  return Math.round((midnight(now) - midnight(time)) / 86_400_000);
 }

@@ -5,18 +5,20 @@ import { Header } from "./header";
 import { Help } from "./help";
 import { IncomingCard } from "./incoming-card";
 import { LogPanel } from "./log-panel";
+import { Messages } from "./messages/pane";
 import { Notices } from "./notices";
 import { SignIn } from "./sign-in";
 import { Waiting } from "./waiting";
 
 export function App({ phone }: { phone: Phone }) {
   return (
-    <div class="page">
+    <div class={phone.session ? "page in" : "page"}>
       <Header phone={phone} />
       <main>
         <Notices phone={phone} />
         {phone.session ? <Desk phone={phone} session={phone.session} /> : <SignIn phone={phone} />}
       </main>
+      {phone.session && <Messages phone={phone} session={phone.session} />}
       <aside aria-label="Event log">
         <LogPanel log={phone.log} />
       </aside>

@@ -1,5 +1,6 @@
 import type { Call } from "@carillon/sdk";
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { Desk } from "../desk";
 import type { Phone, Session } from "../phone";
 import { stateLine } from "../words";
 import { Controls } from "./controls";
@@ -8,8 +9,24 @@ import { Ended } from "./ended";
 import { Keypad } from "./keypad";
 import { Quality } from "./quality";
 import { Stage } from "./stage";
+import { isWide } from "./wide";
 
 export type Drawer = "keypad" | "devices" | undefined;
+
+/** What a call does, in a line. */
+export function callLine(call: Call, desk: Desk, offline: boolean): string {
+  const { establishedTime, duration } = call.details;
+  return stateLine({
+    state: call.state,
+    direction: call.direction,
+    connectedMs: establishedTime === undefined ? 0 : duration * 1_000,
+    held: call.held,
+    remoteHeld: call.remoteMedia.held,
+    interrupted: desk.interrupted.has(call),
+    offline,
+    name: call.remoteDisplayName || call.remoteUserId,
+  });
+}
 
 /** The call in the foreground, from its first moment until it is put away. */
 export function CallPanel({ call, phone, session }: { call: Call; phone: Phone; session: Session }) {
@@ -17,17 +34,12 @@ export function CallPanel({ call, phone, session }: { call: Call; phone: Phone; 
   const { desk, client } = session;
   const name = call.remoteDisplayName || call.remoteUserId;
   const ended = call.state === "ended";
-  const { establishedTime } = call.details;
-  const line = stateLine({
-    state: call.state,
-    direction: call.direction,
-    connectedMs: establishedTime === undefined ? 0 : call.details.duration * 1_000,
-    held: call.held,
-    remoteHeld: call.remoteMedia.held,
-    interrupted: desk.interrupted.has(call),
-    offline: !phone.online,
-    name,
-  });
+  const line = callLine(call, desk, !phone.online);
+
+  // A conversation would cover it.
+  useEffect(() => {
+    if (!ended && !isWide()) session.post.leave();
+  }, []);
 
   // Where the button that was pressed has gone, the keyboard goes on from here.
   const panel = useRef<HTMLElement>(null);

@@ -1,6 +1,7 @@
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { asText, clock, type EventLog, filtered } from "../log";
 import { Icon } from "./icon";
+import { isWide } from "./wide";
 
 export function LogPanel({ log }: { log: EventLog }) {
   const [filter, setFilter] = useState("");
@@ -37,8 +38,9 @@ export function LogPanel({ log }: { log: EventLog }) {
     setTimeout(() => setCopied(""), 2_000);
   };
 
+  // On a narrow page it waits to be opened.
   return (
-    <details class="log" open={wide()}>
+    <details class="log" open={isWide()}>
       <summary>
         Event log <span class="quiet">{rows.length}</span>
       </summary>
@@ -90,6 +92,3 @@ export function LogPanel({ log }: { log: EventLog }) {
     </details>
   );
 }
-
-/** Beside the phone there is room for it; on a narrow page it waits to be opened. */
-const wide = () => matchMedia("(min-width: 62rem)").matches;
