@@ -18,7 +18,9 @@ import type { EdgeEnv } from "./context";
 /** An error, with its status and the request's reference. */
 export function refuse(context: Context<EdgeEnv>, error: ErrorBody): Response {
   context.set("refused", error.name);
-  const headers = error.retryAfter === undefined ? undefined : { "retry-after": String(error.retryAfter) };
+  // Whole seconds: RFC 9110, 10.2.3.
+  const headers =
+    error.retryAfter === undefined ? undefined : { "retry-after": String(Math.ceil(error.retryAfter)) };
   const body = { ...error, reference: context.var.reference };
   return context.json(body, statusOf(error) as ContentfulStatusCode, headers);
 }

@@ -77,10 +77,10 @@ describe("POST /v1/instances", () => {
     }
   });
 
-  test("400/40003 for a body of more than 64 KiB", async () => {
-    const answer = await register({ ...(await good()), more: "x".repeat(65_536) });
+  test("400/40003 for a body of more than 128 KiB", async () => {
+    const answer = await register({ ...(await good()), more: "x".repeat(131_072) });
     expect(answer.body.errorCode).toBe(40003);
-    expect((await register({ ...(await good()), more: "x".repeat(65_000) })).status).toBe(201);
+    expect((await register({ ...(await good()), more: "x".repeat(130_000) })).status).toBe(201);
   });
 
   test("401/40100 for an application that is not there", async () => {

@@ -114,7 +114,10 @@ describe("sending", () => {
       detail: expect.stringContaining("sender"),
     });
     await request("PUT", "/v1/users/bad/block", { headers: basic(app) });
-    expect((await as("bad")).body.errorCode).toBe(40301);
+    expect((await as("bad")).body).toMatchObject({
+      errorCode: 40301,
+      detail: expect.stringContaining("sender"),
+    });
     expect((await as(null)).status).toBe(201);
   });
 
@@ -169,8 +172,8 @@ describe("sending", () => {
     expect((await post(app, { recipients: [...many, "bob"], text })).status).toBe(201);
     const { status, headers, body } = await post(app, { recipients: many, text });
     expect([status, body.errorCode]).toEqual([429, 42900]);
-    expect(Number(headers.get("retry-after"))).toBeGreaterThan(0);
-    expect(body.retryAfter).toBe(Number(headers.get("retry-after")));
+    expect(body.retryAfter).toBeGreaterThan(0);
+    expect(headers.get("retry-after")).toBe(String(Math.ceil(body.retryAfter)));
   });
 });
 

@@ -48,7 +48,7 @@ export const messages = new Hono<EdgeEnv>()
     if (problem) return refuse(context, inWordsOfRest(problem));
     const user = { applicationKey: application.key, userId: sender ?? "" };
     const sent = await userHub(env, user).send({ user, messages: [message], reference });
-    if (!sent.ok) return refuse(context, sent.error);
+    if (!sent.ok) return refuse(context, { detail: "the sender is blocked", ...sent.error });
     const { time, failed, error }: SendOutcome = sent.value[0] ?? { id, failed: [] };
     if (time === undefined) return refuse(context, inWordsOfRest(error ?? errorBody("internal")));
     return context.json(
