@@ -56,22 +56,20 @@ function startUp(wrangler: string[]): string {
 /** Cloudflare's prices of November 2026, dollars per million. */
 const price = { request: 0.15, row: 1 };
 
-/** The tests that bound the cost of a call and of a message also print it. */
+/** The tests that bound the cost of a call and of messages also print it. */
 export function benchCost(): void {
-  const files = { call: "test/integration/cost.test.ts", message: "test/integration/message-cost.test.ts" };
-  const vitest = ["node_modules/vitest/vitest.mjs", "run", "--project", "workers"];
-  const { stdout } = spawnSync(process.execPath, [...vitest, ...Object.values(files)], { encoding: "utf8" });
-  for (const thing of Object.keys(files)) {
-    const row = stdout.split("\n").find((line) => line.includes(`cost of a ${thing}:`));
-    console.log(`\n${row?.replace(/^.*cost/, "Cost") ?? `Cost of a ${thing}: not measured`}`);
-    if (row) console.log(priceOf(row));
-  }
+  const files = ["test/integration/cost.test.ts", "test/integration/message-cost.test.ts"];
+  const vitest = ["node_modules/vitest/vitest.mjs", "run", "--project", "workers", ...files];
+  const { stdout } = spawnSync(process.execPath, vitest, { encoding: "utf8" });
+  const rows = stdout.split("\n").filter((row) => /cost of a (call|message)/.test(row));
+  console.log(rows.length > 0 ? "" : "\nCost: not measured");
+  for (const row of rows) console.log(`${row.replace(/^.*cost/, "Cost")}\n  ${priceOf(row)}`);
 }
 
-/** For a million, from the line's `billed as 1.2` and `3 rows`. */
+/** For a million, from what such a line says. */
 function priceOf(row: string): string {
-  const requests = Number(/billed as ([\d.]+)/.exec(row)?.[1]);
+  const requests = Number(/billed as ([\d.]+)/.exec(row)?.[1] ?? /([\d.]+) object requests/.exec(row)?.[1]);
   const rows = Number(/([\d.]+) rows/.exec(row)?.[1]);
   const dollars = requests * price.request + rows * price.row;
-  return `  a million: $${dollars.toFixed(2)}, at $${price.request} per million requests and $${price.row} per million rows`;
+  return `a million: $${dollars.toFixed(2)}, of which rows $${(rows * price.row).toFixed(2)}`;
 }
