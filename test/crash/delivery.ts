@@ -6,7 +6,8 @@ import type { Device, Journal, Written } from "./device";
 export const conversationOf = ({ from, to }: Pick<Written, "from" | "to">) =>
   [...new Set([from, ...to])].sort().join(" ");
 
-const nameOf = (text: string) => text.slice(0, 20);
+/** Device and number: the beginning of every text. */
+export const nameOf = (text: string) => text.split(" ", 2).join(" ");
 
 /** What the SDK or the server has promised. */
 function promised({ written, kept, sent }: Journal): [string, Written][] {

@@ -6,6 +6,7 @@
  */
 import { CarillonClient, type CarillonError, type Message, WritableMessage } from "../../sdk/src/index";
 import { mintToken, type Server } from "../support/server";
+import { nameOf } from "./delivery";
 import { Process, type Wire } from "./process";
 
 /** A message as a device wrote it; `number` counts what it has written, to whomever. */
@@ -81,7 +82,7 @@ export class Device {
       if (process.alive) this.#take(message);
     });
     client.messageClient.on("messageFailed", ({ message, recipientId, error }) =>
-      this.#problem(`${message?.text.slice(0, 20)} to ${recipientId}: ${error.errorName}`),
+      this.#problem(`${message && nameOf(message.text)} to ${recipientId}: ${error.errorName}`),
     );
     const begin = () => {
       if (process.alive) client.start().catch(again);
@@ -178,7 +179,7 @@ export class Device {
 
   #take({ senderId, messageId, text }: Message): void {
     const seq = this.#seqs.get(`${senderId} ${messageId}`);
-    if (seq === undefined) this.#problem(`${text.slice(0, 20)} came from nowhere`);
+    if (seq === undefined) this.#problem(`${nameOf(text)} came from nowhere`);
     else this.inbox.push({ text, from: senderId, seq });
   }
 
