@@ -11,7 +11,7 @@ export interface DatabaseBindings {
 }
 
 /**
- * The database that holds calls and statistics of an application: one D1 takes 10 GB and about a
+ * The database that holds messages, calls and statistics of an application: one D1 takes 10 GB and about a
  * thousand queries a second, so a large deployment binds several. Everything else is in `DB`.
  *
  * The choice is a hash of the key modulo the number of databases: decide on the number before
@@ -22,7 +22,7 @@ export function archiveFor(bindings: DatabaseBindings, applicationKey: string): 
   return databases[hash(applicationKey) % databases.length] ?? bindings.DB;
 }
 
-/** All databases that hold calls and statistics. */
+/** All databases that hold messages, calls and statistics. */
 export function archives(bindings: DatabaseBindings): D1Database[] {
   const named = bindings as unknown as Record<string, D1Database | undefined>;
   const databases = [bindings.DB];
