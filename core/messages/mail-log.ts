@@ -4,9 +4,9 @@
  *
  * The newest messages are the *open chunk*, a single stored value that is written again with each
  * batch that arrives. When it is full it becomes a closed chunk, a value of its own. So a thousand
- * messages that arrive one by one are 1,016 written rows, and sixteen more when they are deleted;
- * arriving together they are fewer. What need not be kept is dropped from the open chunk as it is
- * written.
+ * messages that arrive one by one are 1,031 written rows, and 31 more when their chunks are
+ * deleted; arriving together they are fewer. What need not be kept is dropped from the open chunk
+ * as it is written.
  */
 import type { MailMessage } from "../../protocol";
 import type { KeyValue } from "../key-value";
@@ -34,8 +34,11 @@ interface Open<State> {
   state?: State;
 }
 
-/** A full chunk; one message more may be in it. Structured clones of two-byte texts stay far below 2 MB. */
-const chunk: Portion = { count: 64, size: 32_768 };
+/**
+ * A full chunk; one message more may be in it. Small, since all of it is written with each message.
+ * Structured clones of two-byte texts stay far below 2 MB.
+ */
+const chunk: Portion = { count: 32, size: 16_384 };
 
 /** Storage keys: `mailbox` for the open chunk, `mail:{seq of its first message}` for a closed one. */
 export class MailLog<State> {

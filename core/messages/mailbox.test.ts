@@ -81,7 +81,7 @@ describe("a mailbox", () => {
   it("writes one row for a batch that fits together", () => {
     const { box, kv } = open();
     box.take(
-      Array.from({ length: 40 }, () => message(start)),
+      Array.from({ length: 30 }, () => message(start)),
       start,
     );
     expect(kv.written).toBe(1);

@@ -39,21 +39,44 @@ export interface MailState {
 }
 
 export class Connections {
+  /** What the attachments say: reading one costs more than anything else that a frame needs. */
+  readonly #known = new WeakMap<WebSocket, Connection>();
+  /** The sockets that are there; null when they have to be looked up. */
+  #sockets: WebSocket[] | null = null;
+
   constructor(private readonly ctx: DurableObjectState) {}
 
+  /** Takes a new socket in. */
+  accept(socket: WebSocket, connection: Connection): void {
+    this.ctx.acceptWebSocket(socket, [connection.instanceId]);
+    socket.serializeAttachment(connection);
+    this.#sockets = null;
+  }
+
+  /** A socket has closed, or one may have. */
+  left(): void {
+    this.#sockets = null;
+  }
+
   of(socket: WebSocket): Connection {
-    return socket.deserializeAttachment() as Connection;
+    const known = this.#known.get(socket);
+    if (known) return known;
+    const connection = socket.deserializeAttachment() as Connection;
+    this.#known.set(socket, connection);
+    return connection;
   }
 
   change(socket: WebSocket, change: Partial<Connection>): Connection {
     const connection = { ...this.of(socket), ...change };
     socket.serializeAttachment(connection);
+    this.#known.set(socket, connection);
     return connection;
   }
 
   /** Those that have said hello and were not told to close. */
   all(): { socket: WebSocket; connection: Connection; key: string }[] {
-    return this.ctx.getWebSockets().flatMap((socket) => {
+    this.#sockets ??= this.ctx.getWebSockets();
+    return this.#sockets.flatMap((socket) => {
       if (socket.readyState !== WebSocket.OPEN) return [];
       const connection = this.of(socket);
       return connection.connectionId && !connection.closed

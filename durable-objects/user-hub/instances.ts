@@ -1,22 +1,36 @@
 /** The installations of one user, and what a registration uses up. */
 import type { Reader } from "../../core/messages/mailbox";
 import { fail, limits, ok, type Result } from "../../protocol";
-import type { InstanceInfo, NewInstance, RegistrationProof } from "./rpc";
+import type { InstanceInfo, NewInstance, RegistrationProof, UserAddress } from "./rpc";
 
 type Instance = Omit<InstanceInfo, "connections">;
 
 /** Storage keys: `instance:{id}`, `nonce:{nonce}`, `sequence`, `blocked`. */
 export class Instances {
+  // Asked for at every message.
+  #user: UserAddress | undefined;
+  #blocked: boolean | undefined;
   #readers: Reader[] | null = null;
 
   constructor(private readonly kv: SyncKvStorage) {}
 
-  /** Everything stored is gone. */
-  forget(): void {
+  /** Everything stored is gone, but what a registration has used up: nobody shall use it again. */
+  forget(used: ReturnType<Instances["usedUp"]>): void {
+    this.#user = this.#blocked = undefined;
     this.#readers = null;
+    for (const [key, value] of used) this.kv.put(key, value);
   }
 
-  /** The installations that take messages; asked for at every message, so it is kept. */
+  /** What registrations have used up, as it is stored. */
+  usedUp(): [string, unknown][] {
+    const sequence = this.kv.get("sequence");
+    return [
+      ...(sequence === undefined ? [] : [["sequence", sequence] as [string, unknown]]),
+      ...this.kv.list({ prefix: "nonce:" }),
+    ];
+  }
+
+  /** The installations that take messages. */
   readers(now: number): Reader[] {
     this.#readers ??= this.all(now)
       .filter((one) => !one.noMessages)
@@ -40,17 +54,30 @@ export class Instances {
     this.#readers = null;
   }
 
+  /** Whose they are; undefined for a user who never registered. */
+  get user(): UserAddress | undefined {
+    this.#user ??= this.kv.get<UserAddress>("user");
+    return this.#user;
+  }
+
   get known(): boolean {
-    return this.kv.get("user") !== undefined;
+    return this.user !== undefined;
   }
 
   get blocked(): boolean {
-    return this.kv.get("blocked") === true;
+    this.#blocked ??= this.kv.get("blocked") === true;
+    return this.#blocked;
+  }
+
+  belongTo(user: UserAddress): void {
+    this.kv.put("user", user);
+    this.#user = user;
   }
 
   setBlocked(blocked: boolean): void {
     if (blocked) this.kv.put("blocked", true);
     else this.kv.delete("blocked");
+    this.#blocked = blocked;
   }
 
   /**
@@ -81,7 +108,7 @@ export class Instances {
 
     const revoked = [...replaced, ...oldest].map((one) => one.instanceId);
     for (const one of revoked) this.remove(one);
-    if (!this.known) this.kv.put("user", request.user);
+    if (!this.known) this.belongTo(request.user);
     const { deviceId, instanceExpires: expires } = request;
     const instance = { instanceId: id, deviceId, created: now, renewed: now, expires, start: mailStart };
     this.kv.put(`instance:${id}`, instance satisfies Instance);

@@ -48,6 +48,7 @@ export class MailRoom {
   #archivedAt = Number.NEGATIVE_INFINITY;
   #archivedCount = 0;
   #archiveFailures = 0;
+  #retired = false;
 
   constructor(private readonly hub: Surroundings) {
     // After a sleep the sockets know what memory has forgotten.
@@ -109,16 +110,21 @@ export class MailRoom {
     this.hub.mailbox.store();
   }
 
+  /** The mailbox is gone: what is still under way here must not be taken for the next one's. */
+  retire(): void {
+    this.#retired = true;
+  }
+
   // ---- what became of messages ----------------------------------------------------------------
 
   /** Notes for the devices of this user; with `keep` they wait when none is connected. */
   tell(notes: readonly Unnumbered<Note>[], keep: boolean, except?: WebSocket): void {
     if (notes.length === 0) return;
     const { connections, now, hasReaders } = this.hub;
-    const here = connections.withMail();
+    const here = connections.withMail().filter(({ socket }) => socket !== except);
     if (here.length === 0 && !(keep && hasReaders())) return;
     const numbered = this.hub.notes.add(notes, now(), here.length === 0);
-    for (const { socket } of here) if (socket !== except) send(socket, { type: "notes", notes: numbered });
+    for (const { socket } of here) send(socket, { type: "notes", notes: numbered });
   }
 
   /** Errors are thrown: the device asks again. */
@@ -170,11 +176,13 @@ export class MailRoom {
       for (let work = mailbox.archiveWork(now()); work; work = mailbox.archiveWork(now())) {
         const copies = work.letters.map(({ letter, delivered }) => ({ ...letter, recipient, delivered }));
         if (copies.length > 0) await writeMessages(archiveFor(env, applicationKey), applicationKey, copies);
+        if (this.#retired) return;
         mailbox.archivedTo(work.done);
         count += copies.length;
       }
       this.#archiveFailures = 0;
     } catch (error) {
+      if (this.#retired) return;
       this.#archiveFailures += 1;
       log("error", "archive.failed", { hub: `${applicationKey}/${recipient}`, error: String(error) });
       await this.hub.wake(now() + this.#retryMs());

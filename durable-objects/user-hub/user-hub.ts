@@ -188,7 +188,7 @@ export class UserHub extends DurableObject<Env> {
   async send({ user, messages, reference }: Send): Promise<Result<SendOutcome[]>> {
     const { known, blocked } = this.#instances;
     if (user.userId === "") {
-      if (!known) this.#kv.put("user", user);
+      if (!known) this.#instances.belongTo(user);
     } else if (!known) {
       return fail("userUnknown", { detail: "the sender has never registered" });
     }
@@ -222,10 +222,12 @@ export class UserHub extends DurableObject<Env> {
   /** Everything of this user goes: instances, sockets, what waits and what is remembered. */
   async forget(reference: string): Promise<void> {
     await this.#dismiss(undefined, "instanceRevoked");
+    this.#mail.room.retire();
+    const used = this.#instances.usedUp();
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
     this.#alarm.rang();
-    this.#instances.forget();
+    this.#instances.forget(used);
     this.#mail = this.#openMail();
     this.#log("user.forgotten", reference);
   }
@@ -257,7 +259,6 @@ export class UserHub extends DurableObject<Env> {
       const code = refusal.name === "rateLimited" ? closeCodes.rateLimited : closeCodes.unauthorized;
       server.close(code, refusal.name);
     } else {
-      this.ctx.acceptWebSocket(server, [claims.instanceId]);
       const { applicationKey, userId, instanceId, reference } = claims;
       const { expires = claims.expires } =
         this.#instances.all(this.clock()).find((one) => one.instanceId === instanceId) ?? {};
@@ -269,7 +270,7 @@ export class UserHub extends DurableObject<Env> {
         badFrames: 0,
         expires,
       };
-      server.serializeAttachment({ applicationKey, userId, instanceId, reference, ...state });
+      this.#connections.accept(server, { applicationKey, userId, instanceId, reference, ...state });
     }
     return new Response(null, {
       status: 101,
@@ -311,7 +312,7 @@ export class UserHub extends DurableObject<Env> {
   }
 
   #user(): UserAddress {
-    const user = this.#kv.get<UserAddress>("user");
+    const { user } = this.#instances;
     if (!user) throw new Error("a hub without a user");
     return user;
   }
@@ -327,6 +328,7 @@ export class UserHub extends DurableObject<Env> {
   }
 
   async #gone(socket: WebSocket, code: number): Promise<void> {
+    this.#connections.left();
     const connection = this.#connections.of(socket);
     const others = this.#connections.all().filter((one) => one.socket !== socket);
     this.#log("connection.closed", connection.reference, { instance: connection.instanceId, code });
@@ -354,7 +356,7 @@ export class UserHub extends DurableObject<Env> {
 
   async #fetchIceServers(reference: string): Promise<Result<IceServersResult>> {
     const now = this.clock();
-    const user = this.#kv.get<{ userId: string }>("user")?.userId ?? "user";
+    const user = this.#instances.user?.userId ?? "user";
     const result = await iceServersFor(this.env, user, {
       fetch: (...args) => fetch(...args),
       now: this.clock,

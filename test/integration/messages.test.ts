@@ -351,6 +351,22 @@ describe("the application itself", () => {
     expect(await send(someone("nobody"), "x")).toMatchObject({ ok: false, error: { name: "userUnknown" } });
   });
 
+  it("forgets a user, but not what a registration has used up", async () => {
+    const user = { applicationKey: application, userId: someone("replayed") };
+    const hub = userHub(bindings, user);
+    const nonce = { kind: "nonce", nonce: "once", expires: Number.MAX_SAFE_INTEGER } as const;
+    const sequence = { kind: "sequence", sequence: "7" } as const;
+    const attempt = (proof: typeof nonce | typeof sequence) =>
+      hub.register({ user, proof, reference: "test" });
+    for (const proof of [nonce, sequence]) expect((await attempt(proof)).ok).toBe(true);
+    await hub.forget("test");
+    expect((await hub.presence()).known).toBe(false);
+    for (const proof of [nonce, sequence]) {
+      expect(await attempt(proof)).toMatchObject({ ok: false, error: { name: "replayed" } });
+    }
+    expect((await hub.presence()).known).toBe(false);
+  });
+
   it("forgets a user, and the user may come again", async () => {
     const [alice, bob] = await pair();
     bob.close();
