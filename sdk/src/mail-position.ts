@@ -9,33 +9,35 @@ export interface StoredPosition extends MailPosition {
 }
 
 export class MailPositions {
+  readonly #stored: SharedValue<StoredPosition>;
+  readonly #acknowledge: (position: MailPosition) => boolean;
+  readonly #log: Log;
   /** This tab's own. Another tab may be ahead; what it has applied, this one has not. */
-  #position: MailPosition = {};
-  #instanceId = "";
-  #acknowledged: MailPosition = {};
+  #position: StoredPosition = { instanceId: "" };
+  #acknowledged: MailPosition | undefined;
 
   constructor(
-    private readonly stored: SharedValue<StoredPosition>,
+    stored: SharedValue<StoredPosition>,
     /** False when there is no connection. */
-    private readonly acknowledge: (position: MailPosition) => boolean,
-    private readonly log: Log,
-  ) {}
+    acknowledge: (position: MailPosition) => boolean,
+    log: Log,
+  ) {
+    this.#stored = stored;
+    this.#acknowledge = acknowledge;
+    this.#log = log;
+  }
 
   /** For hello. */
   get position(): MailPosition {
-    return this.#position;
+    const { ack, notes } = this.#position;
+    return { ack, notes };
   }
 
   /** Before hello: finds this instance's position, and sees to it that what hello says is stored. */
   async prepare(instanceId: string): Promise<void> {
-    const fresh = this.#instanceId !== instanceId;
-    if (fresh) {
-      this.#instanceId = instanceId;
-      this.#position = {};
-    }
-    await this.#store((stored) => {
-      if (fresh) this.#position = { ack: stored.ack, notes: stored.notes };
-    });
+    const fresh = this.#position.instanceId !== instanceId;
+    if (fresh) this.#position = { instanceId };
+    await this.#store(fresh);
     this.#acknowledged = this.#position;
   }
 
@@ -49,38 +51,35 @@ export class MailPositions {
   /** Stores where this tab is, and then says so to the server. Of many in a row few are written. */
   async keep(): Promise<void> {
     const position = await this.#store();
-    const { ack, notes } = this.#acknowledged;
-    if (!position || (position.ack === ack && position.notes === notes)) return;
-    if (this.acknowledge(position)) this.#acknowledged = position;
+    if (!position || position === this.#acknowledged) return;
+    const { ack, notes } = position;
+    if (this.#acknowledge({ ack, notes })) this.#acknowledged = position;
   }
 
-  async forget(): Promise<void> {
-    await this.stored.change(() => undefined);
+  forget(): Promise<void> {
+    return this.#stored.change(() => undefined);
   }
 
-  /** What was stored; undefined when that failed. */
-  async #store(read?: (stored: MailPosition) => void): Promise<MailPosition | undefined> {
-    let position: MailPosition | undefined;
+  /** What was stored; undefined when that failed. The stored position never goes back. */
+  async #store(fresh = false): Promise<StoredPosition | undefined> {
+    let position: StoredPosition | undefined;
     try {
-      await this.stored.change((stored) => {
-        const instanceId = this.#instanceId;
-        const before: MailPosition = stored?.instanceId === instanceId ? stored : {};
-        read?.(before);
+      await this.#stored.change((stored) => {
+        const { instanceId } = this.#position;
+        const before = stored?.instanceId === instanceId ? stored : { instanceId };
+        if (fresh) this.#position = before;
         position = this.#position;
-        const ack = latest(before.ack, position.ack);
-        const notes = latest(before.notes, position.notes);
-        // Nothing new; and a position of another instance stays until this one has its own.
-        return ack === before.ack && notes === before.notes ? stored : { instanceId, ack, notes };
+        const { ack, notes } = position;
+        return { instanceId, ack: latest(before.ack, ack), notes: latest(before.notes, notes) };
       });
       return position;
     } catch (error) {
-      this.log("error", "messages", `The position was not stored: ${String(error)}`);
+      this.#log("error", "messages", `The position was not stored: ${error}`);
       return undefined;
     }
   }
 }
 
-function latest(one = -1, other = -1): number | undefined {
-  const seq = Math.max(one, other);
-  return seq < 0 ? undefined : seq;
+function latest(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || (other ?? -1) > one ? other : one;
 }

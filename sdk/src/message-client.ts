@@ -7,6 +7,7 @@ import {
   type MessagePage,
   type NotesFrame,
   type OutgoingMessage,
+  type ReadMessages,
   type SendFailure,
   type SendOutcome,
   type TypingFrame,
@@ -14,7 +15,7 @@ import {
 } from "../../protocol";
 import type { Connection } from "./connection";
 import { Emitter } from "./emitter";
-import { makeError } from "./errors";
+import { makeError, toError } from "./errors";
 import type { Log } from "./log";
 import { MailPositions } from "./mail-position";
 import { MessageOutcomes } from "./message-outcomes";
@@ -28,8 +29,7 @@ import {
   toMessage,
   type WritableMessage,
 } from "./messages";
-import { Outgoing } from "./outgoing";
-import { Reads } from "./reads";
+import { isTemporary, Outgoing } from "./outgoing";
 import type { Registrar } from "./registration";
 import { type Runtime, timedUuid } from "./runtime";
 import { SharedValue } from "./shared-value";
@@ -58,9 +58,9 @@ type MessageName = Pick<Message, "messageId" | "senderId">;
 /**
  * Messages of this user: `client.messageClient`.
  *
- * Listen before `client.start()`: what has waited comes at once then. A message is known by its
- * `messageId`; should a page be closed in the moment between an event and the note of it in the
- * storage, the event comes once more after the reload, and the id tells.
+ * Listen before `client.start()`: what has waited comes at once then. Each event comes once while the
+ * page lives; after a reload one may come again, when the page was closed before that could be noted
+ * in the storage. `messageId` tells.
  *
  * @example
  * const { messageClient } = client;
@@ -76,7 +76,6 @@ export class MessageClient extends Emitter<MessageClientEvents> {
   readonly #queue: SharedValue<OutgoingMessage[]>;
   readonly #positions: MailPositions;
   readonly #outgoing: Outgoing;
-  readonly #reads: Reads;
   readonly #outcomes = new MessageOutcomes(this);
   /** Until when nothing more is told, by recipients. */
   readonly #typed = new Map<string, number>();
@@ -89,20 +88,16 @@ export class MessageClient extends Emitter<MessageClientEvents> {
   constructor(context: MessageContext) {
     super();
     this.#context = context;
-    const { runtime, log, storage, registrar, connection, serverNow } = context;
+    const { runtime, log, storage, registrar, connection } = context;
     this.#queue = new SharedValue(storage, runtime.locks, `${registrar.key}:outgoing`);
     this.#positions = new MailPositions(
       new SharedValue(storage, runtime.locks, `${registrar.key}:mail`),
       (mail) => connection.tell({ type: "ack", calls: [], mail }),
       log,
     );
-    this.#reads = new Reads(runtime, connection, log);
     this.#outgoing = new Outgoing({
-      runtime,
-      log,
+      ...context,
       queue: this.#queue,
-      connection,
-      serverNow,
       over: (message, outcome) => this.#over(message, outcome),
     });
   }
@@ -130,7 +125,7 @@ export class MessageClient extends Emitter<MessageClientEvents> {
     };
     checkMessage(outgoing);
     await this.#outgoing.add(outgoing);
-    if (!this.#outgoing.sending) this.#post("queue");
+    if (!this.#outgoing.sending) this.#openTabs()?.post("queue" satisfies TabMessage);
     return this.#mine(outgoing);
   }
 
@@ -154,8 +149,8 @@ export class MessageClient extends Emitter<MessageClientEvents> {
    * if (document.hasFocus()) client.messageClient.markRead(shownMessages);
    */
   markRead(messages: MessageName | readonly MessageName[]): void {
-    if (this.#closed) return;
-    this.#reads.add(listOf(messages).map(({ messageId, senderId }) => ({ from: senderId, id: messageId })));
+    const reads = listOf(messages).map(({ messageId, senderId }) => ({ from: senderId, id: messageId }));
+    while (reads.length > 0) void this.#read(reads.splice(0, limits.readsPerFrame));
   }
 
   /**
@@ -187,14 +182,12 @@ export class MessageClient extends Emitter<MessageClientEvents> {
     this.#mustLive();
     const { registrar } = this.#context;
     const instance = await registrar.known();
-    if (!instance) throw makeError("invalidUse", "Call start() first.");
-    const { before, limit } = options;
-    const query = [
-      ...listOf(withUsers).map((user) => `with=${encodeURIComponent(user)}`),
-      ...(before === undefined ? [] : [`before=${encodeURIComponent(before)}`]),
-      ...(limit === undefined ? [] : [`limit=${limit}`]),
-    ].join("&");
-    const path = `/v1/history${query && `?${query}`}`;
+    if (!instance) throw makeError("invalidUse", "Call start() first, and wait for it.");
+    const users = listOf(withUsers).map((user) => ["with", user] as const);
+    const query = [...users, ...Object.entries(options)]
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+    const path = `/v1/history?${query.join("&")}`;
     const { messages, next } = (await registrar.authorized("GET", path, instance)) as MessagePage;
     return { messages: messages.map((message) => ({ ...toMessage(message), states: message.states })), next };
   }
@@ -211,7 +204,7 @@ export class MessageClient extends Emitter<MessageClientEvents> {
     if (!this.#supported) return;
     this.#instanceId = instanceId;
     this.#openTabs();
-    void this.#outgoing.refresh();
+    void this.#outgoing.look();
     await this.#positions.prepare(instanceId);
   }
 
@@ -223,13 +216,11 @@ export class MessageClient extends Emitter<MessageClientEvents> {
   /** @internal */
   online(): void {
     if (this.#supported) this.#outgoing.online(this.#instanceId);
-    this.#reads.flush();
   }
 
   /** @internal */
   offline(): void {
     this.#outgoing.offline();
-    this.#reads.offline();
   }
 
   /** @internal */
@@ -266,7 +257,6 @@ export class MessageClient extends Emitter<MessageClientEvents> {
   close(): void {
     this.#closed = true;
     this.#outgoing.close();
-    this.#reads.close();
     this.#tabs?.close();
     this.removeListeners();
   }
@@ -278,31 +268,38 @@ export class MessageClient extends Emitter<MessageClientEvents> {
 
   /** This tab has sent a message, or has given it up. */
   #over(message: OutgoingMessage, { time, failed, error }: Omit<SendOutcome, "id">): void {
-    const mine = this.#mine(message);
+    const mine = this.#mine(message, time);
     if (!error) {
-      this.#outcomes.sent({ ...mine, time: time ?? mine.time }, failed);
+      this.#outcomes.over(mine, failed, true);
       return;
     }
-    const refused = message.to.map((to) => ({
-      to,
-      error: failed.find((one) => one.to === to)?.error ?? error,
-    }));
-    this.#outcomes.refused(mine, refused);
+    const refused = message.to.map((to) => failed.find((one) => one.to === to) ?? { to, error });
+    this.#outcomes.over(mine, refused, false);
     // The server tells the other tabs only of what it took.
-    this.#post({ instanceId: this.#instanceId, message: mine, refused });
+    this.#openTabs()?.post({ instanceId: this.#instanceId, message: mine, refused } satisfies TabMessage);
   }
 
-  #mine({ id, to, text, headers }: OutgoingMessage): Message {
-    return toMessage({ id, from: this.#context.userId, to, text, headers, time: timeOfMessageId(id) });
+  #mine(message: OutgoingMessage, time = timeOfMessageId(message.id)): Message {
+    return toMessage({ ...message, from: this.#context.userId, time });
+  }
+
+  /** Tells it until the server knows it, or there is no client any more. */
+  async #read(messages: ReadMessages["messages"]): Promise<void> {
+    const { connection, runtime, log } = this.#context;
+    if (this.#closed) return;
+    try {
+      await connection.request({ type: "read", messages });
+    } catch (thrown) {
+      const error = toError(thrown);
+      if (!isTemporary(error.body)) log("error", "messages", `Not marked as read: ${error.message}`);
+      else runtime.setTimeout(() => void this.#read(messages), (error.retryAfter ?? 1) * 1_000);
+    }
   }
 
   // ---- the other tabs -------------------------------------------------------------------------
 
-  #post(message: TabMessage): void {
-    this.#openTabs()?.post(message);
-  }
-
   #openTabs(): TabChannel | undefined {
+    if (this.#closed) return undefined;
     const { runtime, registrar } = this.#context;
     this.#tabs ??= runtime.tabs(registrar.key, (message) => this.#hear(message as TabMessage));
     return this.#tabs;
@@ -310,9 +307,9 @@ export class MessageClient extends Emitter<MessageClientEvents> {
 
   #hear(message: TabMessage): void {
     if (message === "queue") {
-      if (this.#outgoing.sending) void this.#outgoing.refresh();
+      if (this.#outgoing.sending) void this.#outgoing.look();
     } else if (message.instanceId === this.#instanceId) {
-      this.#outcomes.refused(message.message, message.refused);
+      this.#outcomes.over(message.message, message.refused, false);
     }
   }
 

@@ -24,51 +24,37 @@ export class MessageOutcomes {
     return this.#recent.has(messageId);
   }
 
-  /** The server has it, for all but those who failed. */
-  sent(message: Message, failed: SendFailure[]): void {
-    if (!this.#remember(message)) return;
-    const failures = failed.map((failure) => failureOf(message.messageId, failure, message));
-    this.#emitter.emit("messageSent", { message, failed: failures });
-    this.#tell(failures);
-  }
-
-  /** It goes to nobody. */
-  refused(message: Message, failed: SendFailure[]): void {
-    if (this.#remember(message))
-      this.#tell(failed.map((failure) => failureOf(message.messageId, failure, message)));
+  /** The server has it for all but those who `failed`, or (not `sent`) it goes to nobody. */
+  over(message: Message, failed: SendFailure[], sent: boolean): void {
+    const { messageId } = message;
+    if (this.knows(messageId)) return;
+    this.#recent.set(messageId, message);
+    const [oldest] = this.#recent.keys();
+    if (oldest && this.#recent.size > remembered) this.#recent.delete(oldest);
+    const failures = failed.map((failure) => this.#failure(messageId, failure));
+    if (sent) this.#emitter.emit("messageSent", { message, failed: failures });
+    for (const failure of failures) this.#emitter.emit("messageFailed", failure);
   }
 
   note(note: Note): void {
     if (note.note === "sent") {
-      this.sent(toMessage(note.message), note.failed);
+      this.over(toMessage(note.message), note.failed, true);
       return;
     }
-    const messageId = note.id;
+    const { id: messageId } = note;
     if (note.note === "failed") {
-      this.#tell([failureOf(messageId, note, this.#recent.get(messageId))]);
+      this.#emitter.emit("messageFailed", this.#failure(messageId, note));
       return;
     }
     const { by: recipientId, time } = note;
-    if (note.note === "delivered") this.#emitter.emit("messageDelivered", { messageId, recipientId, time });
     if (note.note === "read") {
       this.#emitter.emit("messageRead", { messageId, senderId: note.from, recipientId, time });
     }
+    if (note.note === "delivered") this.#emitter.emit("messageDelivered", { messageId, recipientId, time });
   }
 
-  /** False when it is known already. */
-  #remember(message: Message): boolean {
-    if (this.#recent.has(message.messageId)) return false;
-    this.#recent.set(message.messageId, message);
-    const [oldest] = this.#recent.keys();
-    if (oldest && this.#recent.size > remembered) this.#recent.delete(oldest);
-    return true;
+  #failure(messageId: string, { to, error }: SendFailure): MessageFailure {
+    const message = this.#recent.get(messageId);
+    return { messageId, recipientId: to, error: new CarillonError(error), ...(message && { message }) };
   }
-
-  #tell(failures: MessageFailure[]): void {
-    for (const failure of failures) this.#emitter.emit("messageFailed", failure);
-  }
-}
-
-function failureOf(messageId: string, { to, error }: SendFailure, message?: Message): MessageFailure {
-  return { messageId, recipientId: to, error: new CarillonError(error), ...(message && { message }) };
 }

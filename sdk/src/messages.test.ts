@@ -194,7 +194,7 @@ test("the history is asked for with the instance's token", async () => {
     ],
     next: "n",
   });
-  await client.messageClient.history([]);
+  await client.messageClient.history([], { before: undefined });
   expect(alice.requests.at(-1)?.path).toBe("/v1/history");
 });
 

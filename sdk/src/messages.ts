@@ -49,7 +49,7 @@ export interface MessageFailure {
   message?: Message;
 }
 
-/** Each names its message by `messageId`: after a reload that came at a bad moment an event may come once more. */
+/** Each names its message by `messageId`. */
 export interface MessageClientEvents {
   /**
    * A message of this user is stored by the server, whichever device or tab sent it. `failed` are

@@ -248,7 +248,7 @@ test("a server that says no for 12 hours gets no message that is older", async (
   const { events } = recorded(client);
   mail.refusal = () => errorBody("unavailable");
   await send(client, "1");
-  await world.pass(12 * hourMs);
+  await world.pass(12 * hourMs + 60_000);
   expect(events).toEqual(["failed bob expired"]);
   mail.refusal = () => undefined;
   await world.pass(hourMs);
@@ -308,6 +308,17 @@ test("a tab without a connection leaves the sending to one that has it", async (
   await send(first, "2");
   await world.pass(50);
   expect(taken()).toEqual(["1", "2"]);
+});
+
+test("what a tab stores as its last act is found by the one that sends", async () => {
+  const [, second] = [await alice.started(), await alice.started()];
+  alice.storageMs = 5;
+  const stored = second.messageClient.send(new WritableMessage("bob", "1"));
+  await second.terminate();
+  await world.pass(100);
+  await expect(stored).resolves.toMatchObject({ text: "1" });
+  await world.pass(60_000);
+  expect(taken()).toEqual(["1"]);
 });
 
 test("a message is given up by one tab, and all tabs hear of it once", async () => {

@@ -9,32 +9,27 @@ import {
   type SendResult,
   timeOfMessageId,
 } from "../../protocol";
+import { Alarm } from "./alarm";
 import type { Connection, Reply } from "./connection";
 import { makeError } from "./errors";
 import type { Log } from "./log";
-import type { Runtime, Timer } from "./runtime";
+import type { Runtime } from "./runtime";
 import type { SharedValue } from "./shared-value";
 import { takeTurn } from "./tabs";
 
 const queueMessages = 1_000;
 const frameBytes = 48_000;
 const retryMs = limits.messageRetryHours * 3_600_000;
-/** A tab that does not send leaves it to the one that does to give a message up: it may be on its way. */
-const othersMs = 60_000;
-const backoffMs = { first: 500, most: 30_000 };
+/** The queue is looked through so often. */
+const lookMs = 60_000;
+const backoffFirstMs = 500;
+const backoffMostMs = 30_000;
 /** The socket lives, but no answer comes. */
 const answerMs = 30_000;
 
-/** Worth another try, with the same id. */
-export function isTemporary({ name, errorCode }: ErrorBody): boolean {
-  return (
-    name === "rateLimited" ||
-    name === "unavailable" ||
-    name === "internal" ||
-    // The connection is about to be replaced, or gone.
-    Math.floor(errorCode / 100) === 401 ||
-    errorCode >= 60_000
-  );
+/** Worth another try: too much, trouble on the server, or a connection that is about to be replaced or gone. */
+export function isTemporary({ errorCode }: ErrorBody): boolean {
+  return /^(401|429|500|503|6)/.test(`${errorCode}`);
 }
 
 export interface OutgoingContext {
@@ -59,15 +54,15 @@ export class Outgoing {
   /** So many messages go one by one: a frame with them was refused, and one of them is to blame. */
   #alone = 0;
   #attempt = 0;
-  #waiting: Timer | undefined;
-  #unanswered: Timer | undefined;
-  #expiring: Timer | undefined;
-  /** Since the client has started: a queue that nobody sends needs no looking after. */
-  #active = false;
+  /** Runs while a frame is under way, and while nothing may be sent. */
+  readonly #pause: Alarm;
+  readonly #looking: Alarm;
   #closed = false;
 
   constructor(context: OutgoingContext) {
     this.#context = context;
+    this.#pause = new Alarm(context.runtime);
+    this.#looking = new Alarm(context.runtime);
   }
 
   /** Whether this is the tab that sends. */
@@ -77,31 +72,44 @@ export class Outgoing {
 
   /** Settles when it is stored. */
   async add(message: OutgoingMessage): Promise<void> {
+    let full = false;
     await this.#context.queue.change((queue = []) => {
-      if (queue.length >= queueMessages)
-        throw makeError("rateLimited", `${queueMessages} messages wait to be sent already.`);
-      return [...queue, message];
+      full = queue.length >= queueMessages;
+      return full ? queue : [...queue, message];
     });
+    if (full) throw makeError("rateLimited", `${queueMessages} messages wait to be sent already.`);
+    this.#lookLater();
     this.#flush();
-    if (this.#active && this.#expiring === undefined) void this.#expire();
   }
 
-  /** Another tab has changed the queue, or this one has just come. */
-  async refresh(): Promise<void> {
-    this.#active = true;
-    const { queue, log } = this.#context;
-    await queue
-      .read()
-      .catch((error) => log("error", "messages", `The queue cannot be read: ${String(error)}`));
+  /**
+   * Reads what other tabs have put into the queue, gives up what is too old, and sends the rest. Every
+   * tab does so from its start on, also offline; the one that takes a message out tells of it.
+   */
+  async look(): Promise<void> {
+    const { queue, log, serverNow, over } = this.#context;
+    // A tab that does not send leaves it to the one that does: the message may be on its way.
+    const oldest = serverNow() - retryMs - (this.#sending ? 0 : lookMs);
+    const isOver = ({ id }: OutgoingMessage) =>
+      timeOfMessageId(id) <= oldest && !this.#done.has(id) && !this.#underWay.some((one) => one.id === id);
+    let gone: OutgoingMessage[] = [];
+    try {
+      await queue.change((messages) => {
+        gone = this.#closed ? [] : (messages ?? []).filter(isOver);
+        return messages?.filter((message) => !gone.includes(message));
+      });
+      for (const message of gone) over(message, { failed: [], error: errorBody("expired") });
+    } catch (error) {
+      log("error", "messages", `The queue was not read: ${error}`);
+    }
+    this.#lookLater();
     this.#flush();
-    void this.#expire();
   }
 
   online(instanceId: string): void {
-    const { runtime } = this.#context;
-    this.#endTurn = takeTurn(runtime.locks, `carillon:send:${instanceId}`, () => {
+    this.#endTurn = takeTurn(this.#context.runtime.locks, `carillon:send:${instanceId}`, () => {
       this.#sending = true;
-      void this.refresh();
+      void this.look();
     });
   }
 
@@ -113,11 +121,10 @@ export class Outgoing {
   }
 
   close(): void {
-    const { runtime } = this.#context;
     this.#closed = true;
     this.offline();
-    runtime.clearTimeout(this.#waiting);
-    runtime.clearTimeout(this.#expiring);
+    this.#pause.clear();
+    this.#looking.clear();
   }
 
   /** It has been sent, as was heard otherwise. */
@@ -126,54 +133,45 @@ export class Outgoing {
     if (message) this.#settled([message]);
   }
 
-  /** It need not be sent any more. */
-  async #remove(messages: OutgoingMessage[]): Promise<void> {
-    for (const { id } of messages) this.#done.add(id);
-    try {
-      await this.#context.queue.change((queue) => without(queue, ({ id }) => this.#done.has(id)));
-      for (const { id } of messages) this.#done.delete(id);
-    } catch (error) {
-      // It is sent again after a reload, and recognized by its id.
-      this.#context.log("error", "messages", `The queue was not stored: ${String(error)}`);
-    }
+  /** The tab that sends looks for what it may not have heard of, the others only after what they know of. */
+  #lookLater(): void {
+    if (this.#closed || this.#looking.isSet) return;
+    if (this.#sending || this.#context.queue.value?.length) this.#looking.set(lookMs, () => void this.look());
   }
 
   // ---- sending --------------------------------------------------------------------------------
 
   #flush(): void {
-    if (!this.#sending || this.#underWay.length > 0 || this.#waiting !== undefined) return;
+    if (!this.#sending || this.#pause.isSet) return;
     const messages = this.#next();
     if (messages.length === 0) return;
-    const { connection, runtime } = this.#context;
     const reply = (reply: Reply) => {
       // Not of a frame that was given up.
       if (this.#underWay === messages) this.#replied(messages, reply);
     };
-    if (!connection.post({ type: "send", messages }, reply)) return;
+    if (!this.#context.connection.post({ type: "send", messages }, reply)) return;
     this.#underWay = messages;
-    this.#unanswered = runtime.setTimeout(
-      () => reply({ ok: false, error: errorBody("unavailable") }),
-      answerMs,
-    );
+    this.#pause.set(answerMs, () => reply({ ok: false, error: errorBody("unavailable") }));
   }
 
   /** What goes into the next frame: everything that waits, as far as it fits. */
   #next(): OutgoingMessage[] {
     const next: OutgoingMessage[] = [];
+    const most = this.#alone > 0 ? 1 : limits.messagesPerFrame;
     let bytes = 0;
     for (const message of this.#context.queue.value ?? []) {
-      if (this.#done.has(message.id) || this.#isOld(message)) continue;
+      if (this.#done.has(message.id)) continue;
       bytes += byteLength(JSON.stringify(message));
-      if (next.length > 0 && bytes > frameBytes) break;
+      if (next.length >= most || (next.length > 0 && bytes > frameBytes)) break;
       next.push(message);
-      if (next.length >= (this.#alone > 0 ? 1 : limits.messagesPerFrame)) break;
     }
     return next;
   }
 
   #answered(): void {
-    this.#context.runtime.clearTimeout(this.#unanswered);
+    if (this.#underWay.length === 0) return;
     this.#underWay = [];
+    this.#pause.clear();
   }
 
   #replied(messages: OutgoingMessage[], reply: Reply): void {
@@ -184,18 +182,17 @@ export class Outgoing {
     }
     const { results } = reply.value as SendResult;
     let trouble: ErrorBody | undefined;
-    const over: OutgoingMessage[] = [];
-    for (const message of messages) {
-      // By a listener: what the app was not told of is sent again at the next launch, and told then.
-      if (this.#closed) break;
+    const over = messages.filter((message) => {
       const outcome = results.find(({ id }) => id === message.id);
       const error = outcome ? outcome.error : errorBody("internal");
-      if (!outcome || (error && isTemporary(error))) trouble ??= error;
-      else {
-        over.push(message);
+      if (error && isTemporary(error)) trouble ??= error;
+      // Closed by a listener: what the app was not told of is sent again at the next launch, and told then.
+      else if (outcome && !this.#closed) {
         this.#context.over(message, outcome);
+        return true;
       }
-    }
+      return false;
+    });
     this.#settled(over);
     // Whatever is behind waits as well: order goes before speed.
     if (trouble) this.#wait(trouble);
@@ -208,10 +205,10 @@ export class Outgoing {
       this.#wait(error);
       return;
     }
-    this.#context.log("error", "messages", `A frame was refused: ${error.detail ?? error.message}`);
-    if (messages.length > 1) this.#alone = messages.length;
-    else {
-      for (const message of messages) this.#context.over(message, { failed: [], error });
+    const [message, ...others] = messages;
+    this.#alone = others.length > 0 ? messages.length : this.#alone;
+    if (message && others.length === 0) {
+      this.#context.over(message, { failed: [], error });
       this.#settled(messages);
     }
     this.#flush();
@@ -224,64 +221,22 @@ export class Outgoing {
     void this.#remove(messages);
   }
 
+  async #remove(messages: OutgoingMessage[]): Promise<void> {
+    for (const { id } of messages) this.#done.add(id);
+    try {
+      await this.#context.queue.change((queue) => queue?.filter(({ id }) => !this.#done.has(id)));
+      for (const { id } of messages) this.#done.delete(id);
+    } catch (error) {
+      // It is sent again after a reload, and recognized by its id.
+      this.#context.log("error", "messages", `The queue was not stored: ${error}`);
+    }
+  }
+
   #wait({ name, retryAfter }: ErrorBody): void {
     const { runtime, log } = this.#context;
-    const ceiling = Math.min(backoffMs.most, backoffMs.first * 2 ** this.#attempt++);
-    const ms = retryAfter === undefined ? runtime.random() * ceiling : retryAfter * 1_000;
-    log("info", "messages", `${name}: sending goes on in ${Math.ceil(ms)} ms.`);
-    this.#waiting = runtime.setTimeout(() => {
-      this.#waiting = undefined;
-      this.#flush();
-    }, ms);
+    const backoffMs = runtime.random() * Math.min(backoffMostMs, backoffFirstMs * 2 ** this.#attempt++);
+    const ms = retryAfter === undefined ? backoffMs : retryAfter * 1_000;
+    log("info", "messages", `${name}: sending goes on in ${ms} ms.`);
+    this.#pause.set(ms, () => this.#flush());
   }
-
-  // ---- giving up ------------------------------------------------------------------------------
-
-  #isOld({ id }: OutgoingMessage): boolean {
-    return this.#context.serverNow() >= timeOfMessageId(id) + this.#patienceMs;
-  }
-
-  get #patienceMs(): number {
-    return retryMs + (this.#sending ? 0 : othersMs);
-  }
-
-  /** Every tab looks after this, also offline. The one that takes a message out of the queue tells of it. */
-  async #expire(): Promise<void> {
-    const { queue, runtime, serverNow, over } = this.#context;
-    const isOver = (message: OutgoingMessage) =>
-      !this.#closed &&
-      this.#isOld(message) &&
-      !this.#done.has(message.id) &&
-      !this.#underWay.some(({ id }) => id === message.id);
-    // They are in the order of their making, or nearly.
-    const [oldest] = queue.value ?? [];
-    if (oldest && isOver(oldest)) {
-      let gone: OutgoingMessage[] = [];
-      const take = (messages: OutgoingMessage[] = []) => {
-        gone = messages.filter(isOver);
-        return without(messages, isOver);
-      };
-      await queue.change(take).then(
-        () => gone.forEach((message) => over(message, { failed: [], error: errorBody("expired") })),
-        () => {},
-      );
-    }
-    runtime.clearTimeout(this.#expiring);
-    this.#expiring = undefined;
-    const [next] = queue.value ?? [];
-    if (!next || this.#closed) return;
-    const ms = timeOfMessageId(next.id) + this.#patienceMs - serverNow();
-    this.#expiring = runtime.setTimeout(
-      () => void this.#expire(),
-      Math.min(Math.max(ms, 1_000), retryMs + othersMs),
-    );
-  }
-}
-
-function without(
-  messages: OutgoingMessage[] | undefined,
-  unwanted: (message: OutgoingMessage) => boolean,
-): OutgoingMessage[] | undefined {
-  const rest = messages?.filter((message) => !unwanted(message));
-  return rest?.length ? rest : undefined;
 }

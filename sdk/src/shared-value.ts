@@ -1,12 +1,8 @@
 import type { CarillonStorage } from "./storage";
 import { type Locks, locked } from "./tabs";
 
-interface Edit<T> {
-  /** Throws for a change that is not possible. */
-  edit(value: T | undefined): T | undefined;
-  resolve(): void;
-  reject(error: unknown): void;
-}
+/** Gives the new value. Undefined is none. */
+type Edit<T> = (value: T | undefined) => T | undefined;
 
 /**
  * One value of the storage that all tabs change: read, changed and written under a lock. Changes
@@ -18,8 +14,10 @@ export class SharedValue<T> {
   readonly #key: string;
   #text: string | undefined;
   #value: T | undefined;
-  #waiting: Edit<T>[] = [];
-  #writing = false;
+  #edits: Edit<T>[] = [];
+  /** The write that takes the edits. */
+  #next: Promise<void> | undefined;
+  #last: Promise<void> = Promise.resolve();
 
   constructor(storage: CarillonStorage, locks: Locks | undefined, key: string) {
     this.#storage = storage;
@@ -32,12 +30,14 @@ export class SharedValue<T> {
     return this.#value;
   }
 
-  /** Settles when it is stored. Undefined is no value. */
-  change(edit: Edit<T>["edit"]): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ edit, resolve, reject });
-      if (!this.#writing) void this.#write();
-    });
+  /** Settles when it is stored. */
+  change(edit: Edit<T>): Promise<void> {
+    this.#edits.push(edit);
+    if (!this.#next) {
+      const write = () => locked(this.#locks, this.#key, () => this.#write());
+      this.#last = this.#next = this.#last.then(write, write);
+    }
+    return this.#next;
   }
 
   /** Reads what other tabs have written. */
@@ -47,46 +47,21 @@ export class SharedValue<T> {
   }
 
   async #write(): Promise<void> {
-    this.#writing = true;
-    while (this.#waiting.length > 0) {
-      let edits: Edit<T>[] = [];
-      let settle: (() => void)[] = [];
-      try {
-        await locked(this.#locks, this.#key, async () => {
-          const text = (await this.#storage.get(this.#key)) ?? undefined;
-          const before = text === this.#text ? this.#value : parse<T>(text);
-          let value = before;
-          edits = this.#waiting.splice(0);
-          settle = edits.map(({ edit, resolve, reject }) => {
-            try {
-              value = edit(value);
-              return resolve;
-            } catch (error) {
-              return () => reject(error);
-            }
-          });
-          await this.#store(text, value === before ? text : JSON.stringify(value));
-          this.#value = value;
-        });
-      } catch (error) {
-        // Nothing of it is stored.
-        settle = (edits.length > 0 ? edits : this.#waiting.splice(0)).map(
-          ({ reject }) =>
-            () =>
-              reject(error),
-        );
-      }
-      for (const each of settle) each();
+    let text: string | undefined;
+    let edits: Edit<T>[] = [];
+    try {
+      text = (await this.#storage.get(this.#key)) ?? undefined;
+    } finally {
+      edits = this.#edits.splice(0);
+      this.#next = undefined;
     }
-    this.#writing = false;
-  }
-
-  async #store(was: string | undefined, text: string | undefined): Promise<void> {
-    if (text !== was) {
-      if (text === undefined) await this.#storage.delete(this.#key);
-      else await this.#storage.set(this.#key, text);
-    }
-    this.#text = text;
+    const before = text === this.#text ? this.#value : parse<T>(text);
+    const value = edits.reduce((current, edit) => edit(current), before);
+    const next = value === before ? text : JSON.stringify(value);
+    if (next !== undefined && next !== text) await this.#storage.set(this.#key, next);
+    if (next === undefined && text !== undefined) await this.#storage.delete(this.#key);
+    this.#text = next;
+    this.#value = value;
   }
 }
 
