@@ -79,6 +79,8 @@ export class MessageClient extends Emitter<MessageClientEvents> {
   readonly #outcomes = new MessageOutcomes(this);
   /** Until when nothing more is told, by recipients. */
   readonly #typed = new Map<string, number>();
+  /** The time in the last id: each id is greater than the one before, so that they sort as they were sent. */
+  #made = 0;
   #tabs: TabChannel | undefined;
   #instanceId = "";
   #supported = true;
@@ -116,7 +118,8 @@ export class MessageClient extends Emitter<MessageClientEvents> {
     this.#mustLive();
     if (!this.#supported) throw makeError("invalidUse", "setSupportMessaging(false) was called.");
     const { runtime, serverNow } = this.#context;
-    const id = timedUuid({ now: serverNow, uuid: runtime.uuid });
+    this.#made = Math.max(this.#made + 1, serverNow());
+    const id = timedUuid({ now: () => this.#made, uuid: runtime.uuid });
     const outgoing = {
       id,
       to: [...message.recipientIds],

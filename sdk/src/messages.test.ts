@@ -84,6 +84,15 @@ test("an id begins with the time on the server's clock", async () => {
   expect(time - Date.now()).toBeGreaterThan(ahead - 100);
 });
 
+test("ids grow in the order of sending, however quickly messages follow each other", async () => {
+  const { messageClient } = await alice.started();
+  const texts = Array.from({ length: 100 }, (_, i) => `${i}`);
+  const messages = texts.map((text) => messageClient.send(new WritableMessage("bob", text)));
+  await world.pass(0);
+  const ids = (await Promise.all(messages)).map(({ messageId }) => messageId);
+  expect(ids.map((id) => id.slice(0, 13))).toEqual([...new Set(ids.map((id) => id.slice(0, 13)))].sort());
+});
+
 test("who does not get it, and why, is told with the message and for each", async () => {
   world.server.mail.failures = () => [{ to: "carol", error: errorBody("userUnknown") }];
   const client = await alice.started();
