@@ -21,6 +21,17 @@ describe("problems", () => {
     expect(problemOf(wrong)).toEqual({ message: "userId is too long.", hint: "", code: 60007 });
   });
 
+  it("say which rule a value breaks", () => {
+    const wrong = new CarillonError({
+      errorCode: 40003,
+      name: "tooLarge",
+      message: "Too large.",
+      hint: "See the limits.",
+      detail: "text: more than 16384 bytes",
+    });
+    expect(problemOf(wrong)).toMatchObject({ message: "Too large.", hint: "text: more than 16384 bytes" });
+  });
+
   it("have something to say about anything", () => {
     expect(problemOf(new Error("odd")).message).toBe("odd");
     expect(problemOf(7).message).toBe("7");

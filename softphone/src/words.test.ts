@@ -1,5 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { duration, endWords, initials, opinion, qualityParts, type Situation, stateLine } from "./words";
+import {
+  dayOf,
+  duration,
+  endWords,
+  initials,
+  opinion,
+  pageTitle,
+  qualityParts,
+  type Situation,
+  shortTime,
+  stateLine,
+  timeOfDay,
+} from "./words";
 
 const established: Situation = {
   state: "established",
@@ -73,4 +85,37 @@ describe("initials", () => {
     ["jean-luc.picard", "JP"],
     ["", "?"],
   ])("of %j are %s", (name, letters) => expect(initials(name)).toBe(letters));
+});
+
+describe("times", () => {
+  const at = (day: number, hour = 12) => new Date(2026, 10, day, hour).getTime();
+  const now = at(20, 0);
+
+  it("are days for those who read today", () => {
+    const days = [at(20, 23), at(19, 23), at(19, 0), at(18), at(13)].map((time) => dayOf(time, now));
+    expect(days.slice(0, 3)).toEqual(["Today", "Yesterday", "Yesterday"]);
+    expect(days[3]).toMatch(/^\p{L}+$/u);
+    expect(days[4]).toMatch(/2026/);
+  });
+
+  it("are short in a list", () => {
+    expect(shortTime(at(20, 14), now)).toBe(timeOfDay(at(20, 14)));
+    expect(shortTime(at(19), now)).toBe("Yesterday");
+    expect(shortTime(at(2), now)).toMatch(/2/);
+  });
+
+  it("go over a change of clocks", () => {
+    const days = Array.from({ length: 366 }, (_, day) => new Date(2026, 0, day, 1).getTime());
+    expect(days.every((day, i) => i === 0 || dayOf(days[i - 1] ?? 0, day) === "Yesterday")).toBe(true);
+  });
+});
+
+describe("the title of the page", () => {
+  it("calls while it rings, and counts what is not read", () => {
+    expect([pageTitle("bob", 0, 2), pageTitle("bob", 1_000, 2), pageTitle(undefined, 0, 0)]).toEqual([
+      "bob is calling",
+      "(2) Carillon",
+      "Carillon",
+    ]);
+  });
 });

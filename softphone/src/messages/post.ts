@@ -1,13 +1,7 @@
 /** The messages of the phone: the conversations, the one that is open, and what is to be read. */
-import {
-  type HistoryOptions,
-  type Message,
-  type MessageClient,
-  type MessageFailure,
-  type MessageState,
-  WritableMessage,
-} from "@carillon/sdk";
+import { type Message, type MessageClient, type MessageState, WritableMessage } from "@carillon/sdk";
 import { problemOf } from "../problem";
+import { Arrivals, type Batch } from "./arrivals";
 import { type Conversation, conversationOf, conversationWith, historyOf } from "./conversation";
 import {
   type Happening,
@@ -19,8 +13,10 @@ import {
   withRead,
 } from "./inbox";
 import { InboxStore } from "./store";
-import { Talk } from "./talk";
-import { type Entry, keyOf, markOf, type News, noNews, withNews } from "./thread";
+import type { Talk } from "./talk";
+import { Talks } from "./talks";
+import { type Entry, keyOf, markOf, noNews } from "./thread";
+import { Typing } from "./typing";
 
 /** What the post tells the phone. */
 export interface PostEvents {
@@ -41,14 +37,12 @@ export interface PostSurroundings {
   later(ms: number, run: () => void): void;
 }
 
-const typingMs = 5_000;
 /** After this long without a message, a device that comes back has what waited for it. */
 const caughtUpMs = 2_000;
 /** So many conversations are looked through for what was read on other devices. */
 const mostChecked = 10;
-const mostLoose = 1_000;
-/** Messages that are fetched at a time. */
-const page = 50;
+/** Messages of the history that are fetched at a time. */
+const limit = 50;
 
 export class Post {
   /** The conversation that is open. */
@@ -58,24 +52,15 @@ export class Post {
   /** For those who do not see: what has come. */
   announcement = "";
   readonly me: string;
+  readonly typing: Typing;
   readonly #client: MessageClient;
   readonly #events: PostEvents;
   readonly #around: PostSurroundings;
   readonly #store: InboxStore;
-  readonly #talks = new Map<string, Talk>();
-  /** Where a message is, by its key. */
-  readonly #places = new Map<string, Talk>();
-  /** What was heard of messages that are not here yet. */
-  readonly #loose = new Map<string, News>();
+  readonly #talks: Talks;
   /** The keys of messages that this page has marked as read. */
   readonly #read = new Set<string>();
-  /** The last notice of each user, numbered, as long as it counts. */
-  readonly #typing = new Map<string, number>();
-  #typed = 0;
-  #came: Entry[] = [];
-  #news = new Map<string, News>();
-  #flushing = false;
-  /** Grows when the wait for what had waited begins anew. */
+  /** Grows when the wait for what had waited begins anew; 0 when that is over. */
   #catchingUp = 0;
 
   constructor(me: string, client: MessageClient, events: PostEvents, around: PostSurroundings) {
@@ -84,7 +69,14 @@ export class Post {
     this.#events = events;
     this.#around = around;
     this.#store = new InboxStore(me, around.storage, around.name);
-    this.#listen();
+    this.typing = new Typing(around.later, events.changed);
+    this.#talks = new Talks(
+      me,
+      (conversation, options) => client.history(historyOf(conversation), { ...options, limit }),
+      events.changed,
+    );
+    new Arrivals(me, client, { ...events, deliver: (batch) => this.#take(batch) });
+    client.on("typing", ({ userId }) => this.typing.began(userId));
     this.#takeFailed();
   }
 
@@ -92,18 +84,13 @@ export class Post {
     return this.#store.inbox;
   }
 
-  /** Messages that wait to be sent. */
+  /** So many messages wait to be sent. */
   get waiting(): number {
-    return this.#waiting().length;
+    return this.#talks.waiting.length;
   }
 
   talk(id: string): Talk | undefined {
-    return this.#talks.get(id);
-  }
-
-  /** Those of a conversation who are typing. */
-  typers({ others }: Conversation): readonly string[] {
-    return others.filter((user) => user !== this.me && this.#typing.has(user));
+    return this.#talks.find(id);
   }
 
   // ---- what the person does -------------------------------------------------------------------
@@ -123,17 +110,18 @@ export class Post {
 
   show(conversation: Conversation): void {
     if (this.open?.conversation.id !== conversation.id) this.leave();
-    this.open = this.#talkOf(conversation);
+    this.open = this.#talks.of(conversation);
     this.look();
     void this.#refresh(this.open);
     this.#events.changed();
   }
 
   leave(): void {
-    const left = this.open;
+    if (this.open) {
+      this.left = this.open.conversation.id;
+      this.#talks.putAside(this.open);
+    }
     this.open = undefined;
-    this.left = left?.conversation.id;
-    for (const entry of left?.aside() ?? []) this.#places.delete(keyOf(entry));
     this.#events.changed();
   }
 
@@ -149,7 +137,8 @@ export class Post {
   }
 
   typed({ conversation }: Talk): void {
-    this.#client.sendTyping(conversation.others);
+    const people = conversation.others.filter((user) => user !== this.me);
+    if (people.length > 0) this.#client.sendTyping(people);
   }
 
   /** Sends a message anew that failed, as another message; to these alone when some have it. */
@@ -167,7 +156,7 @@ export class Post {
   /** Forgets a message that failed. */
   remove({ messageId }: Entry): void {
     this.#store.change((inbox) => withoutFailed(inbox, messageId));
-    for (const talk of this.#talks.values()) talk.remove((entry) => entry.messageId === messageId);
+    this.#talks.remove((entry) => entry.messageId === messageId);
     this.#events.changed();
   }
 
@@ -204,7 +193,7 @@ export class Post {
 
   connected(online: boolean): void {
     if (!online) {
-      for (const talk of this.#talks.values()) talk.offline();
+      for (const talk of this.#talks) talk.offline();
       return;
     }
     void this.sync();
@@ -214,15 +203,16 @@ export class Post {
 
   /** Looks at what waits to be sent: other tabs add to it, and send what this one was given. */
   async sync(): Promise<void> {
-    const before = new Set(this.#waiting().map(({ messageId }) => messageId));
+    const before = new Set(this.#talks.waiting.map(keyOf));
     try {
-      const waiting = await this.#client.outgoing();
-      for (const { messageId } of waiting) before.delete(messageId);
-      const gone = this.#waiting().filter(({ messageId }) => before.has(messageId));
-      for (const message of waiting) this.#came.push({ ...message, ...noNews, waiting: true });
+      const waiting = (await this.#client.outgoing()).map(
+        (message): Entry => ({ ...message, ...noNews, waiting: true }),
+      );
+      for (const entry of waiting) before.delete(keyOf(entry));
       // Nobody has told this tab, but it is not in the queue any more.
-      for (const { waiting: _, ...entry } of gone) this.#came.push(entry);
-      this.#flush();
+      const gone = this.#talks.waiting.filter((entry) => before.has(keyOf(entry)));
+      const sent = gone.map(({ waiting: _, ...entry }): Entry => entry);
+      this.#take({ entries: [...waiting, ...sent], news: new Map() });
     } catch (thrown) {
       this.#events.log(`outgoing: ${problemOf(thrown).message}`, "warn");
     }
@@ -242,179 +232,56 @@ export class Post {
     this.#store.clear();
   }
 
-  // ---- what the client tells ------------------------------------------------------------------
+  // ---- what comes -----------------------------------------------------------------------------
 
-  #listen(): void {
-    const client = this.#client;
-    const { log } = this.#events;
-    client.on("incomingMessage", (message) => {
-      log(`incomingMessage ${short(message)} from ${message.senderId ?? "the application"}`);
-      if (message.senderId !== null) this.#typing.delete(message.senderId);
-      this.#take({ ...message, ...noNews });
-    });
-    client.on("messageSent", ({ message }) => {
-      log(`messageSent ${short(message)} to ${message.recipientIds.join(", ")}`);
-      this.#take({ ...message, ...noNews });
-    });
-    client.on("messageDelivered", ({ messageId, recipientId, time }) => {
-      log(`messageDelivered ${short({ messageId })} to ${recipientId}`);
-      this.#hear({ messageId, senderId: this.me }, recipientId, { delivered: time });
-    });
-    client.on("messageRead", ({ messageId, senderId, recipientId, time }) => {
-      log(`messageRead ${short({ messageId })} by ${recipientId}`);
-      this.#hear({ messageId, senderId }, recipientId, { read: time });
-    });
-    client.on("messageFailed", (failure) => {
-      const { recipientId, error } = failure;
-      log(`messageFailed ${short(failure)} to ${recipientId}: ${error.code} ${error.message}`, "warn");
-      this.#fail(failure);
-    });
-    client.on("typing", ({ userId }) => {
-      this.#typed += 1;
-      const notice = this.#typed;
-      this.#typing.set(userId, notice);
-      this.#around.later(typingMs, () => {
-        if (this.#typing.get(userId) !== notice) return;
-        this.#typing.delete(userId);
-        this.#events.changed();
-      });
-      this.#events.changed();
-    });
-  }
-
-  #take(entry: Entry): void {
-    this.#came.push(entry);
-    this.#flushSoon();
-  }
-
-  #hear(message: Pick<Message, "messageId" | "senderId">, recipientId: string, state: MessageState): void {
-    this.#note(keyOf(message), { states: { [recipientId]: state }, failures: {} });
-  }
-
-  #fail({ messageId, recipientId, error, message }: MessageFailure): void {
-    if (message) this.#came.push({ ...message, ...noNews });
-    const failures = { [recipientId]: { message: error.message, hint: error.hint, code: error.code } };
-    this.#note(keyOf({ messageId, senderId: this.me }), { states: {}, failures });
-  }
-
-  #note(key: string, news: News): void {
-    this.#news.set(key, withNewsOf(this.#news.get(key), news));
-    this.#flushSoon();
-  }
-
-  /** What comes in one frame is shown and stored at once. */
-  #flushSoon(): void {
-    if (this.#flushing) return;
-    this.#flushing = true;
-    this.#events.heard();
-    queueMicrotask(() => {
-      this.#flushing = false;
-      this.#flush();
-    });
-  }
-
-  #flush(): void {
-    const news = this.#news;
-    const came = this.#came.map((entry) => this.#withLoose(entry));
-    [this.#came, this.#news] = [[], new Map()];
-    const known = new Set(came.map(keyOf).filter((key) => this.#places.has(key)));
-    const touched = this.#place(came);
-    for (const [key, one] of news) {
-      const talk = this.#places.get(key);
-      if (talk) touched.add(talk);
-      else this.#setLoose(key, one);
-    }
-    for (const talk of touched) talk.hear(news);
-    const incoming = new Set(came.filter((entry) => entry.senderId !== this.me && !known.has(keyOf(entry))));
-    const readElsewhere = new Set(
-      [...news].filter(([, { states }]) => hasRead(states, this.me)).map(([key]) => key),
-    );
-    const failed = [...touched].flatMap(({ entries }) =>
-      entries.filter((entry) => news.has(keyOf(entry)) && markOf(entry) === "failed"),
-    );
-    const happenings = came.map((entry): Happening => {
-      const isNew = incoming.has(entry) && !this.#isRead(entry);
+  #take({ entries, news }: Batch): void {
+    const known = new Set(entries.filter((entry) => this.#talks.has(entry)).map(keyOf));
+    const placed = this.#talks.place(entries);
+    const failed = this.#talks.hear(news);
+    const incoming = placed.filter((entry) => entry.senderId !== this.me && !known.has(keyOf(entry)));
+    const unread = new Set(incoming.filter((entry) => !this.#isRead(entry)).map(keyOf));
+    const happenings = placed.map((entry): Happening => {
+      const key = keyOf(entry);
       const conversation = conversationOf(this.me, entry);
-      return { conversation, time: entry.time, ...(isNew && { unread: [keyOf(entry)] }) };
+      return { conversation, time: entry.time, ...(unread.has(key) && { unread: [key] }) };
     });
+    const readElsewhere = [...news].filter(([, { states }]) => hasRead(states, this.me)).map(([key]) => key);
     this.#store.change((inbox) =>
-      withFailed(withRead(withHappenings(inbox, happenings), readElsewhere), failed),
+      withFailed(withRead(withHappenings(inbox, happenings), new Set(readElsewhere)), failed),
     );
-    if (incoming.size > 0) {
-      this.#announce([...incoming]);
-      if (this.#catchingUp > 0) this.#catchUp();
-    }
+    if (failed.length > 0) this.announcement = "A message was not sent";
+    if (incoming.length > 0) this.#came(incoming);
     this.look();
     this.#events.changed();
   }
 
-  /** Puts messages where they belong; answers the conversations. */
-  #place(entries: readonly Entry[]): Set<Talk> {
-    const byTalk = new Map<Talk, Entry[]>();
-    for (const entry of entries) {
-      const talk = this.#talkOf(conversationOf(this.me, entry));
-      this.#places.set(keyOf(entry), talk);
-      const its = byTalk.get(talk) ?? [];
-      its.push(entry);
-      byTalk.set(talk, its);
-    }
-    for (const [talk, its] of byTalk) talk.take(its);
-    return new Set(byTalk.keys());
+  #came(incoming: readonly Entry[]): void {
+    for (const { senderId } of incoming) if (senderId !== null) this.typing.ended(senderId);
+    this.announcement = this.#announcementOf(incoming);
+    if (this.#catchingUp > 0) this.#catchUp();
   }
 
-  #setLoose(key: string, news: News): void {
-    this.#loose.set(key, withNewsOf(this.#loose.get(key), news));
-    const [oldest] = this.#loose.keys();
-    if (oldest !== undefined && this.#loose.size > mostLoose) this.#loose.delete(oldest);
-  }
-
-  /** With what was heard of it before it came. */
-  #withLoose(entry: Entry): Entry {
-    const key = keyOf(entry);
-    const loose = this.#loose.get(key);
-    this.#loose.delete(key);
-    return loose ? withNews(entry, loose) : entry;
-  }
-
-  #isRead(entry: Entry): boolean {
-    return this.#read.has(keyOf(entry)) || hasRead(entry.states, this.me);
-  }
-
-  #announce(incoming: readonly Entry[]): void {
-    const [entry, ...more] = incoming;
-    if (!entry) return;
+  #announcementOf([entry, ...more]: readonly Entry[]): string {
+    if (!entry) return "";
+    if (more.length > 0) return `${more.length + 1} new messages`;
     const from = entry.senderId ?? "the app";
     const here = this.open?.conversation.id === conversationOf(this.me, entry).id;
-    this.announcement =
-      more.length > 0
-        ? `${incoming.length} new messages`
-        : here
-          ? `${from}: ${entry.text.slice(0, 200)}`
-          : `New message from ${from}`;
-  }
-
-  // ---- conversations --------------------------------------------------------------------------
-
-  #waiting(): Entry[] {
-    return [...this.#talks.values()].flatMap(({ entries }) => entries.filter(({ waiting }) => waiting));
+    return here ? `${from}: ${entry.text.slice(0, 200)}` : `New message from ${from}`;
   }
 
   async #send(message: WritableMessage): Promise<Message> {
     const sent = await this.#client.send(message);
-    this.#came.push({ ...sent, ...noNews, waiting: true });
-    this.#flush();
+    this.#take({ entries: [{ ...sent, ...noNews, waiting: true }], news: new Map() });
     return sent;
   }
 
-  #talkOf(conversation: Conversation): Talk {
-    const before = this.#talks.get(conversation.id);
-    if (before) return before;
-    const load = (options: HistoryOptions) =>
-      this.#client.history(historyOf(conversation), { ...options, limit: page });
-    const talk = new Talk(conversation, load, () => this.#events.changed());
-    this.#talks.set(conversation.id, talk);
-    return talk;
+  #takeFailed(): void {
+    const failed = new Set(this.inbox.failed.map(keyOf));
+    this.#talks.remove((entry) => markOf(entry) === "failed" && !failed.has(keyOf(entry)));
+    this.#talks.place(this.inbox.failed);
   }
+
+  // ---- the history ----------------------------------------------------------------------------
 
   async #refresh(talk: Talk): Promise<void> {
     this.#reconcile(talk, await talk.refresh());
@@ -423,14 +290,17 @@ export class Post {
   /** The history knows what was read, wherever that was. */
   #reconcile({ conversation }: Talk, entries: readonly Entry[]): void {
     if (entries.length === 0) return;
-    this.#place(entries.map((entry) => this.#withLoose(entry)));
-    const theirs = entries.filter(({ senderId }) => senderId !== this.me);
+    const theirs = this.#talks.place(entries).filter(({ senderId }) => senderId !== this.me);
     const read = theirs.filter((entry) => this.#isRead(entry)).map(keyOf);
     const unread = theirs.filter((entry) => !this.#isRead(entry)).map(keyOf);
     const time = Math.max(...entries.map((entry) => entry.time));
     this.#store.change((inbox) => withHappenings(inbox, [{ conversation, time, read, unread }]));
     this.look();
     this.#events.changed();
+  }
+
+  #isRead(entry: Entry): boolean {
+    return this.#read.has(keyOf(entry)) || hasRead(entry.states, this.me);
   }
 
   /** Once what waited has come: some of it was read on other devices. */
@@ -447,24 +317,8 @@ export class Post {
   async #checkUnread(): Promise<void> {
     const unread = this.inbox.summaries.filter((summary) => summary.unread.length > 0);
     for (const { conversation } of unread.slice(0, mostChecked))
-      await this.#refresh(this.#talkOf(conversation));
+      await this.#refresh(this.#talks.of(conversation));
   }
-
-  #takeFailed(): void {
-    const failed = new Set(this.inbox.failed.map(({ messageId }) => messageId));
-    const isGone = (entry: Entry) => markOf(entry) === "failed" && !failed.has(entry.messageId);
-    for (const talk of this.#talks.values()) talk.remove(isGone);
-    this.#place(this.inbox.failed);
-  }
-}
-
-function withNewsOf(before: News | undefined, { states, failures }: News): News {
-  if (!before) return { states, failures };
-  const merged = Object.entries(states).map(([user, state]) => [user, { ...before.states[user], ...state }]);
-  return {
-    states: { ...before.states, ...Object.fromEntries(merged) },
-    failures: { ...before.failures, ...failures },
-  };
 }
 
 function hasRead(states: Readonly<Record<string, MessageState>>, user: string): boolean {
@@ -475,9 +329,4 @@ function hasRead(states: Readonly<Record<string, MessageState>>, user: string): 
 function nameOf(key: string): Pick<Message, "messageId" | "senderId"> {
   const [sender = "", messageId = ""] = key.split(" ");
   return { senderId: sender || null, messageId };
-}
-
-function short({ messageId }: Pick<Message, "messageId">): string {
-  // Its beginning is the time, which many share.
-  return messageId.slice(-8);
 }

@@ -32,17 +32,20 @@ function own<T>(record: Readonly<Record<string, T>>, key: string): T | undefined
   return Object.hasOwn(record, key) ? record[key] : undefined;
 }
 
-/** The message with what else is known of it: what was true once stays so. */
-export function withNews(entry: Entry, { states, failures }: News): Entry {
-  const merged = Object.entries(states).map(([user, state]) => {
-    const before = own(entry.states, user);
-    return [user, { ...state, ...before }] as const;
-  });
+/** Both together: what was true once stays so. */
+export function joinedNews(before: News, { states, failures }: News): News {
+  const merged = Object.entries(states).map(
+    ([user, state]) => [user, { ...state, ...own(before.states, user) }] as const,
+  );
   return {
-    ...entry,
-    states: { ...entry.states, ...Object.fromEntries(merged) },
-    failures: { ...entry.failures, ...failures },
+    states: { ...before.states, ...Object.fromEntries(merged) },
+    failures: { ...before.failures, ...failures },
   };
+}
+
+/** The message with what else is known of it. */
+export function withNews(entry: Entry, news: News): Entry {
+  return { ...entry, ...joinedNews(entry, news) };
 }
 
 function joined(before: Entry, now: Entry): Entry {

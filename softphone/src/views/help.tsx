@@ -22,7 +22,10 @@ export function Help({ phone }: { phone: Phone }) {
           </div>
         ))}
       </dl>
-      <p class="quiet">They rest while you type in a field. Enter in “Who to call” calls.</p>
+      <p class="quiet">
+        They rest while you type in a field. Enter in “Who to call” calls. Enter sends a message, Shift and
+        Enter begin a new line in it.
+      </p>
       <form method="dialog">
         <button type="submit" class="soft">
           Close

@@ -52,8 +52,9 @@ export function Composer({ talk, post, onSent }: { talk: Talk; post: Post; onSen
           if (event.currentTarget.value !== "") post.typed(talk);
         }}
         onKeyDown={(event) => {
-          // Not the Enter that ends the composing of a character.
-          if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+          // Not the Enter that ends the composing of a character; Safari tells that by its code alone.
+          const composing = event.isComposing || event.keyCode === 229;
+          if (event.key !== "Enter" || event.shiftKey || composing) return;
           event.preventDefault();
           void send();
         }}

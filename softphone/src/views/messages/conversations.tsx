@@ -101,7 +101,7 @@ function Nobody({ phone, session }: { phone: Phone; session: Session }) {
 function Line({ summary, post, now }: { summary: Summary; post: Post; now: number }) {
   const { conversation, unread, last } = summary;
   const title = titleOf(post.me, conversation);
-  const typing = conversation.others.length === 1 && post.typers(conversation).length > 0;
+  const typing = conversation.others.length === 1 && post.typing.among(conversation).length > 0;
   const newest = post.talk(conversation.id)?.entries.at(-1);
   const mine = newest?.senderId === post.me;
   return (
@@ -126,7 +126,7 @@ function Line({ summary, post, now }: { summary: Summary; post: Post; now: numbe
           ) : (
             <>
               {newest && mine && <Ticks entry={newest} />}
-              <span>{newest?.text ?? " "}</span>
+              <span>{newest?.text.slice(0, 200) ?? " "}</span>
             </>
           )}
           {unread.length > 0 && <Badge count={unread.length} testid="unread" />}

@@ -50,7 +50,7 @@ function Head({ talk, session }: Props) {
   const title = useRef<HTMLHeadingElement>(null);
   const name = titleOf(post.me, conversation);
   const person = personOf(post.me, conversation);
-  const typers = post.typers(conversation);
+  const typers = post.typing.among(conversation);
   // Where a keyboard would cover half of the screen, it waits to be asked for.
   useEffect(() => {
     if (conversation.application || matchMedia("(pointer: coarse)").matches) title.current?.focus();
@@ -152,7 +152,7 @@ function Scroll({
       ref={list}
       class="entries"
       data-testid="entries"
-      aria-label="Messages"
+      aria-label={`Messages with ${titleOf(post.me, talk.conversation)}`}
       aria-busy={talk.loading}
       // Reached by keyboard, to scroll it.
       // biome-ignore lint/a11y/noNoninteractiveTabindex: WCAG 2.1.1, a region that scrolls
