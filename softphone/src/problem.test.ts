@@ -23,13 +23,13 @@ describe("problems", () => {
 
   it("say which rule a value breaks", () => {
     const wrong = new CarillonError({
-      errorCode: 40003,
-      name: "tooLarge",
-      message: "Too large.",
-      hint: "See the limits.",
-      detail: "text: more than 16384 bytes",
+      errorCode: 40002,
+      name: "invalidValue",
+      message: "No.",
+      hint: "See `detail`.",
+      detail: "to: not a user id",
     });
-    expect(problemOf(wrong)).toMatchObject({ message: "Too large.", hint: "text: more than 16384 bytes" });
+    expect(problemOf(wrong)).toMatchObject({ message: "No. to: not a user id", hint: "" });
   });
 
   it("have something to say about anything", () => {

@@ -15,10 +15,9 @@ export function problemOf(thrown: unknown): Problem {
     const { message, hint, code, reference, body } = thrown;
     // Of a wrong argument only the detail means something to the person who typed it.
     if (thrown.errorName === "invalidUse" && body.detail) return { message: body.detail, hint: "", code };
-    // The table's hint says to look at the detail.
-    const { detail } = body;
-    const byDetail = thrown.errorName === "invalidValue" || thrown.errorName === "tooLarge";
-    return { message, hint: (byDetail && detail) || hint, code, reference };
+    // Its hint says to look at the detail, which is a part of the message.
+    const seen = thrown.errorName === "invalidValue" && body.detail !== undefined;
+    return { message, hint: seen ? "" : hint, code, reference };
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return { message, hint: "Reload the page and try again; the event log below may say more." };
