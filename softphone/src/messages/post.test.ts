@@ -1,11 +1,6 @@
-import {
-  CarillonError,
-  errorTable,
-  type Message,
-  type MessageClientEvents,
-  type StoredMessage,
-} from "@carillon/sdk";
+import { CarillonError, type Message, type MessageClientEvents, type StoredMessage } from "@carillon/sdk";
 import { beforeEach, describe, expect, it } from "vitest";
+import { errorTable } from "../../../protocol";
 import { titleOf } from "./conversation";
 import { unreadTotal } from "./inbox";
 import { Post } from "./post";
