@@ -6,12 +6,10 @@
  *
  * Source: SPEC "REST API" for 40001 to 50300.
  */
-export const errorTable = {
-  invalidRequest: {
-    code: 40001,
-    message: "A field is missing or malformed.",
-    hint: "Mend the field that `detail` names and send the request again.",
-  },
+type ErrorTable = Record<string, { code: number; message: string; hint: string }>;
+
+/** The errors that a client finds by itself, too. The others come to it with their words: its bundle has none of them. */
+export const clientErrors = {
   invalidValue: {
     code: 40002,
     message: "A field has a value that is not allowed.",
@@ -26,6 +24,79 @@ export const errorTable = {
     code: 40100,
     message: "Unknown application, or no credentials.",
     hint: "Check the application key and that the credentials belong to this environment.",
+  },
+  expired: {
+    code: 41000,
+    message: "The message is too old to be delivered.",
+    hint: "Send it again as a new message, if it still matters.",
+  },
+  versionRefused: {
+    code: 42600,
+    message: "Client and server have no protocol version in common.",
+    hint: "Update @carillon/sdk, or deploy a newer Carillon.",
+  },
+  rateLimited: {
+    code: 42900,
+    message: "Too many requests.",
+    hint: "Wait for `retryAfter` seconds and try again.",
+  },
+  internal: {
+    code: 50000,
+    message: "Something went wrong on our side.",
+    hint: "Try again; if it stays, report the reference.",
+  },
+  unavailable: {
+    code: 50300,
+    message: "A part that this needs is not available.",
+    hint: "Try again in a moment.",
+  },
+  mediaFailed: {
+    code: 50400,
+    message: "The call was answered but no media came through, or media stopped for 20 seconds.",
+    hint: "Check the network, and configure a TURN server for networks that block peer-to-peer traffic.",
+  },
+  permissionDenied: {
+    code: 60001,
+    message: "The browser or the person refused the microphone or the camera.",
+    hint: "Ask for the permission in the site settings and try again.",
+  },
+  deviceMissing: {
+    code: 60002,
+    message: "No such microphone or camera is there, or another program holds it.",
+    hint: "Plug one in, or choose another device.",
+  },
+  networkLost: {
+    code: 60003,
+    message: "The server cannot be reached.",
+    hint: "The client keeps trying by itself; check the network and environmentHost.",
+  },
+  webrtcUnavailable: {
+    code: 60004,
+    message: "This runtime has no WebRTC.",
+    hint: "Pass an implementation as `webrtc` in the client's options.",
+  },
+  terminated: {
+    code: 60005,
+    message: "The client was terminated.",
+    hint: "Make a new CarillonClient.",
+  },
+  credentialsRequired: {
+    code: 60006,
+    message: "The user has to be registered, and nobody answered credentialsRequired.",
+    hint: "Listen for credentialsRequired and call registration.register() there.",
+  },
+  invalidUse: {
+    code: 60007,
+    message: "This call of the SDK is not allowed now, or its arguments are wrong.",
+    hint: "See `detail`.",
+  },
+} as const satisfies ErrorTable;
+
+const serverErrors = {
+  invalidRequest: {
+    code: 40001,
+    message: "A field is missing or malformed.",
+    hint: "Mend the field that `detail` names and send the request again.",
   },
   timestampOutOfRange: {
     code: 40101,
@@ -102,80 +173,21 @@ export const errorTable = {
     message: "This does not fit the present state.",
     hint: "See `detail`; read the state again before you retry.",
   },
-  expired: {
-    code: 41000,
-    message: "The message is too old to be delivered.",
-    hint: "Send it again as a new message, if it still matters.",
-  },
-  versionRefused: {
-    code: 42600,
-    message: "Client and server have no protocol version in common.",
-    hint: "Update @carillon/sdk, or deploy a newer Carillon.",
-  },
-  rateLimited: {
-    code: 42900,
-    message: "Too many requests.",
-    hint: "Wait for `retryAfter` seconds and try again.",
-  },
-  internal: {
-    code: 50000,
-    message: "Something went wrong on our side.",
-    hint: "Try again; if it stays, report the reference.",
-  },
-  unavailable: {
-    code: 50300,
-    message: "A part that this needs is not available.",
-    hint: "Try again in a moment.",
-  },
-  mediaFailed: {
-    code: 50400,
-    message: "The call was answered but no media came through, or media stopped for 20 seconds.",
-    hint: "Check the network, and configure a TURN server for networks that block peer-to-peer traffic.",
-  },
   mailboxFull: {
     code: 50700,
     message: "Too many messages wait for this user.",
     hint: "Try again when the user has been online.",
   },
-  permissionDenied: {
-    code: 60001,
-    message: "The browser or the person refused the microphone or the camera.",
-    hint: "Ask for the permission in the site settings and try again.",
-  },
-  deviceMissing: {
-    code: 60002,
-    message: "No such microphone or camera is there, or another program holds it.",
-    hint: "Plug one in, or choose another device.",
-  },
-  networkLost: {
-    code: 60003,
-    message: "The server cannot be reached.",
-    hint: "The client keeps trying by itself; check the network and environmentHost.",
-  },
-  webrtcUnavailable: {
-    code: 60004,
-    message: "This runtime has no WebRTC.",
-    hint: "Pass an implementation as `webrtc` in the client's options.",
-  },
-  terminated: {
-    code: 60005,
-    message: "The client was terminated.",
-    hint: "Make a new CarillonClient.",
-  },
-  credentialsRequired: {
-    code: 60006,
-    message: "The user has to be registered, and nobody answered credentialsRequired.",
-    hint: "Listen for credentialsRequired and call registration.register() there.",
-  },
-  invalidUse: {
-    code: 60007,
-    message: "This call of the SDK is not allowed now, or its arguments are wrong.",
-    hint: "See `detail`.",
-  },
-} as const satisfies Record<string, { code: number; message: string; hint: string }>;
+} as const satisfies ErrorTable;
+
+/** All of them. */
+export const errorTable = /* @__PURE__ */ Object.assign({}, serverErrors, clientErrors);
 
 /** The name of an error: the key of {@link errorTable}. */
 export type ErrorName = keyof typeof errorTable;
+
+/** The name of an error that a client finds by itself. */
+export type ClientErrorName = keyof typeof clientErrors;
 
 /** An error as it travels in a frame or an HTTP answer. */
 export interface ErrorBody {
@@ -201,6 +213,12 @@ export type Result<T> = { ok: true; value: T } | { ok: false; error: ErrorBody }
 /** The body of an error of the table. */
 export function errorBody(name: ErrorName, extra: ErrorExtra = {}): ErrorBody {
   const { code, message, hint } = errorTable[name];
+  return { errorCode: code, name, message, hint, ...extra };
+}
+
+/** The body of an error that a client finds by itself. */
+export function clientErrorBody(name: ClientErrorName, extra: ErrorExtra = {}): ErrorBody {
+  const { code, message, hint } = clientErrors[name];
   return { errorCode: code, name, message, hint, ...extra };
 }
 

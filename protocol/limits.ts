@@ -1,22 +1,38 @@
 /** Every limit and every timer, with the unit in the name. Source: SPEC sections 1 to 4. */
+
+/** What clients know of, too. */
 export const limits = {
   userIdCharacters: 40,
-  deviceIdCharacters: 64,
-  displayNameBytes: 128,
   /** Names and values of a call's headers together, UTF-8. */
   headersBytes: 1_024,
+  candidatesPerFrame: 64,
+  callsPerConnection: 16,
+  messageTextBytes: 16_384,
+  recipients: 256,
+  messagesPerFrame: 64,
+  readsPerFrame: 100,
+  typingRecipients: 16,
+  /** The SDK tries for so long. */
+  messageRetryHours: 12,
+  ringSecondsMin: 5,
+  ringSecondsMax: 120,
+  pingSeconds: 25,
+} as const;
+
+/** What only the server needs to know: a client's bundle does without. */
+export const serverLimits = {
+  deviceIdCharacters: 64,
+  displayNameBytes: 128,
   /** A frame on the socket, UTF-8. The longest text of a message, every character of it escaped, fits. */
   frameBytes: 131_072,
   sdpBytes: 40_000,
   candidateBytes: 1_024,
-  candidatesPerFrame: 64,
   /** From the opening of a socket to its hello. */
   helloSeconds: 30,
   /** Frames that do not parse, one after the other, before the socket is closed. */
   badFrames: 3,
   framesPerSecond: 100,
   framesBurst: 300,
-  callsPerConnection: 16,
   /** Calls that a user starts, on all devices. */
   callsPerSecond: 2,
   callsBurst: 30,
@@ -26,12 +42,6 @@ export const limits = {
   callLogEvents: 1_000,
   callLogBytes: 500_000,
   bodyBytes: 131_072,
-
-  messageTextBytes: 16_384,
-  recipients: 256,
-  messagesPerFrame: 64,
-  readsPerFrame: 100,
-  typingRecipients: 16,
   /** Messages that a user sends, each copy counted: the defaults of MESSAGES_PER_SECOND and MESSAGES_BURST. */
   messagesPerSecond: 50,
   messagesBurst: 500,
@@ -41,17 +51,12 @@ export const limits = {
   outboxMessages: 1_000,
   /** A message is kept for so long, wherever it is. */
   messageDays: 30,
-  /** The SDK tries for so long. */
-  messageRetryHours: 12,
   /** A message's id may be so much older than now: the retries, and an hour for clocks and the way. */
   messageIdHours: 13,
   /** A message's id may be so far in the future. */
   messageIdAheadSeconds: 300,
   historyPage: 100,
-
   ringSeconds: 45,
-  ringSecondsMin: 5,
-  ringSecondsMax: 120,
   connectSeconds: 20,
   mediaLossSeconds: 20,
   awaySeconds: 30,
@@ -61,5 +66,4 @@ export const limits = {
   instanceTokenDays: 30,
   /** An expired instance token can still be renewed for so long. */
   instanceRenewDays: 365,
-  pingSeconds: 25,
 } as const;

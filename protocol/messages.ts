@@ -6,7 +6,7 @@
  * and each of the user's instances reads it from its own position. All messages among the same
  * people, whoever of them sent them, are one conversation.
  */
-import { type ErrorBody, errorBody } from "./errors";
+import type { ErrorBody } from "./errors";
 import { limits } from "./limits";
 import { areHeaders, byteLength, isUserId, isUuid } from "./values";
 
@@ -110,10 +110,16 @@ export function timeOfMessageId(id: string): number {
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 }
 
-/** What is wrong with a message, whenever it is sent: invalidValue or tooLarge; null for nothing. */
-export function messageProblem({ id, to, text, headers }: OutgoingMessage): ErrorBody | null {
-  const wrong = (detail: string) => errorBody("invalidValue", { detail });
-  const large = (detail: string) => errorBody("tooLarge", { detail });
+/** An error of the table, and what exactly is wrong. */
+export interface MessageProblem {
+  name: "invalidValue" | "tooLarge";
+  detail: string;
+}
+
+/** What is wrong with a message, whenever it is sent; null for nothing. */
+export function messageProblem({ id, to, text, headers }: OutgoingMessage): MessageProblem | null {
+  const wrong = (detail: string): MessageProblem => ({ name: "invalidValue", detail });
+  const large = (detail: string): MessageProblem => ({ name: "tooLarge", detail });
   if (!isMessageId(id)) return wrong("id: not a lowercase UUIDv7");
   if (to.length === 0) return wrong("to: no recipient");
   if (new Set(to).size > limits.recipients) return large(`to: more than ${limits.recipients} recipients`);

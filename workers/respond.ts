@@ -8,9 +8,9 @@ import {
   type ErrorName,
   errorBody,
   fail,
-  limits,
   ok,
   type Result,
+  serverLimits,
   statusOf,
 } from "../protocol";
 import type { EdgeEnv } from "./context";
@@ -32,13 +32,14 @@ export function refuseWith(context: Context<EdgeEnv>, name: ErrorName, extra?: E
 
 /** Reads a body without ever holding more than the limit. Errors: tooLarge. */
 export async function readBody(request: Request): Promise<Result<Uint8Array<ArrayBuffer>>> {
-  const tooLarge = () => fail("tooLarge", { detail: `The body has more than ${limits.bodyBytes} bytes.` });
-  if (Number(request.headers.get("content-length") ?? 0) > limits.bodyBytes) return tooLarge();
+  const tooLarge = () =>
+    fail("tooLarge", { detail: `The body has more than ${serverLimits.bodyBytes} bytes.` });
+  if (Number(request.headers.get("content-length") ?? 0) > serverLimits.bodyBytes) return tooLarge();
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of request.body ?? []) {
     length += chunk.length;
-    if (length > limits.bodyBytes) return tooLarge();
+    if (length > serverLimits.bodyBytes) return tooLarge();
     chunks.push(chunk);
   }
   const body = new Uint8Array(length);

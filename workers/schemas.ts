@@ -1,6 +1,6 @@
 /** The values that several endpoints read. Each message follows the name of the field. */
 import { z } from "zod/mini";
-import { isApplicationKey, isUserId, isUuid, limits, parseAddress } from "../protocol";
+import { isApplicationKey, isUserId, isUuid, parseAddress, serverLimits } from "../protocol";
 
 export const applicationKey = z.string().check(z.refine(isApplicationKey, "has to be a lowercase GUID"));
 export const userId = z
@@ -39,7 +39,7 @@ export function between(min: number, max: number) {
   return z.number().check(z.minimum(min, rule), z.maximum(max, rule));
 }
 
-export const deviceId = text(limits.deviceIdCharacters);
+export const deviceId = text(serverLimits.deviceIdCharacters);
 
 /** How many entries of a list one answer has. */
 function pageLimitTo(max: number) {
@@ -59,7 +59,7 @@ export const pageLimit = pageLimitTo(200);
 /** The fields of a request for a page of messages; `before` is the `next` of another page. */
 export const historyPage = {
   before: z.optional(z.string().check(z.maxLength(200))),
-  limit: pageLimitTo(limits.historyPage),
+  limit: pageLimitTo(serverLimits.historyPage),
 };
 
 /** A page, and the cursor that leads to the next one when there may be more. */

@@ -4,7 +4,7 @@
  */
 import { CompactSign, compactVerify } from "jose";
 import { z } from "zod/mini";
-import { fail, isApplicationKey, isUserId, isUuid, limits, ok, type Result } from "../../protocol";
+import { fail, isApplicationKey, isUserId, isUuid, ok, type Result, serverLimits } from "../../protocol";
 import { utf8 } from "./bytes";
 import { deriveKey } from "./master-key";
 
@@ -37,7 +37,7 @@ export async function issueInstanceToken(
   now: number,
   instanceExpires = Number.POSITIVE_INFINITY,
 ): Promise<{ token: string; expires: number }> {
-  const expires = Math.min(now + limits.instanceTokenDays * dayMs, instanceExpires);
+  const expires = Math.min(now + serverLimits.instanceTokenDays * dayMs, instanceExpires);
   // Fractions of a second are legal (RFC 7519, 2) and let a revocation be told from a registration right after it.
   const body = {
     a: identity.applicationKey,
@@ -67,7 +67,7 @@ export async function verifyInstanceToken(
   if (!parsed.success) return fail("invalidToken");
   const { a, u, i, iat, exp } = parsed.data;
   const expires = Math.round(exp * 1_000);
-  if (expires + (renewing ? limits.instanceRenewDays * dayMs : 0) <= now) return fail("tokenExpired");
+  if (expires + (renewing ? serverLimits.instanceRenewDays * dayMs : 0) <= now) return fail("tokenExpired");
   return ok({ applicationKey: a, userId: u, instanceId: i, issuedAt: Math.round(iat * 1_000), expires });
 }
 

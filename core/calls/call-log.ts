@@ -1,5 +1,5 @@
 /** What each side of a call is told: numbered, kept until it is acknowledged, bounded. */
-import { type CallEvent, limits } from "../../protocol";
+import { type CallEvent, serverLimits } from "../../protocol";
 import type { CallData, EventLog, LogEntry, Side } from "./call-data";
 
 /** Adds an event to a side's log: for the party, once there is one, or for all but a connection. */
@@ -30,7 +30,7 @@ export function unseen(log: EventLog, connection: string, ack: number): LogEntry
 export function isOverfull(call: CallData): boolean {
   return Object.values(call.logs).some(
     ({ entries }) =>
-      entries.length > limits.callLogEvents ||
-      entries.reduce((sum, { size }) => sum + size, 0) > limits.callLogBytes,
+      entries.length > serverLimits.callLogEvents ||
+      entries.reduce((sum, { size }) => sum + size, 0) > serverLimits.callLogBytes,
   );
 }

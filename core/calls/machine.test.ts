@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type CallEvent, type CallOperation, type EndCause, limits } from "../../protocol";
+import { type CallEvent, type CallOperation, type EndCause, serverLimits } from "../../protocol";
 import type { CallData, LogEntry, Side } from "./call-data";
 import { unseen } from "./call-log";
 import { type CallEffect, type CallInput, newCall, nextDeadline, step } from "./machine";
@@ -193,7 +193,7 @@ describe("the life of a call", () => {
 
   it("ends after 4 hours", () => {
     const call = established();
-    call.at(T0 + limits.callSecondsMax * second);
+    call.at(T0 + serverLimits.callSecondsMax * second);
     expect(call.ending.cause).toBe("timeout");
   });
 });
@@ -332,7 +332,7 @@ describe("losses", () => {
     let n = 10;
     while (call.call.state !== "ended" && n < 5_000) call.op("A", media, n++);
     expect(call.ending).toMatchObject({ cause: "failure", error: "tooLarge" });
-    expect(call.call.logs.callee.entries.length).toBeLessThanOrEqual(limits.callLogEvents + 2);
+    expect(call.call.logs.callee.entries.length).toBeLessThanOrEqual(serverLimits.callLogEvents + 2);
   });
 });
 

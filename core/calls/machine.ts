@@ -11,9 +11,9 @@ import {
   type ErrorBody,
   errorBody,
   fail,
-  limits,
   ok,
   type Result,
+  serverLimits,
 } from "../../protocol";
 import { type CallData, type CallUser, type Side, sideOf, takesPart } from "./call-data";
 import { acknowledge, isOverfull, tell } from "./call-log";
@@ -71,7 +71,7 @@ export interface NewCall {
 /** A new call, not yet offered to anybody, and the effect that offers it. */
 export function newCall(input: NewCall, now: number): Step {
   const { start } = input;
-  const ringFor = 1_000 * (start.ringSeconds ?? limits.ringSeconds);
+  const ringFor = 1_000 * (start.ringSeconds ?? serverLimits.ringSeconds);
   const call: CallData = {
     callId: input.callId,
     applicationKey: input.applicationKey,
@@ -147,7 +147,7 @@ function react(run: Run, input: CallInput): Result<null> {
   else if (isParty(run.call, side)) {
     if (input.type === "gone") hangUp(run, side);
     else if (run.call.state !== "ended")
-      run.call.deadlines[`${side}Away`] ??= run.now + limits.awaySeconds * 1_000;
+      run.call.deadlines[`${side}Away`] ??= run.now + serverLimits.awaySeconds * 1_000;
   }
   return done;
 }
@@ -201,7 +201,10 @@ function operate(run: Run, side: Side, input: Extract<CallInput, { type: "operat
   const { call } = run;
   const { connection, n, ack, op } = input;
   if (n <= (call.applied[connection] ?? 0)) return done;
-  if (!(connection in call.applied) && Object.keys(call.applied).length > limits.connectionsPerUser * 4) {
+  if (
+    !(connection in call.applied) &&
+    Object.keys(call.applied).length > serverLimits.connectionsPerUser * 4
+  ) {
     return fail("conflict", { detail: "too many connections took part in this call" });
   }
   if (!takesPart(call, side, connection)) {
@@ -291,8 +294,8 @@ function answer(run: Run, connection: string, ack: number, op: Answer): Result<n
   for (const entry of call.logs.callee.entries) entry.to ??= entry.except ? undefined : connection;
   markPresent(run, "callee", connection, ack);
   delete call.deadlines.ring;
-  call.deadlines.connect = now + limits.connectSeconds * 1_000;
-  call.deadlines.longest = now + limits.callSecondsMax * 1_000;
+  call.deadlines.connect = now + serverLimits.connectSeconds * 1_000;
+  call.deadlines.longest = now + serverLimits.callSecondsMax * 1_000;
   run.effects.push({ type: "cancelPush", user: call.callee, cause: "otherDeviceAnswered" });
   tell(call, "caller", {
     event: "answered",
@@ -315,7 +318,7 @@ function flow(run: Run, side: Side, flowing: boolean): Result<null> {
     for (const each of ["caller", "callee"] as const) tell(call, each, { event: "established", time: now });
   } else if (call.state === "established") {
     if (both) delete call.deadlines.mediaLoss;
-    else call.deadlines.mediaLoss ??= now + limits.mediaLossSeconds * 1_000;
+    else call.deadlines.mediaLoss ??= now + serverLimits.mediaLossSeconds * 1_000;
   }
   return done;
 }
@@ -364,7 +367,7 @@ function end(run: Run, cause: EndCause, error?: ErrorBody): void {
   call.cause = cause;
   call.error = error;
   call.times.ended = now;
-  call.deadlines = { linger: now + limits.lingerSeconds * 1_000 };
+  call.deadlines = { linger: now + serverLimits.lingerSeconds * 1_000 };
   const event: CallEvent = { event: "ended", cause, times: call.times, error };
   tell(call, "caller", event);
   tell(call, "callee", event);

@@ -4,11 +4,11 @@ import {
   fail,
   isMessageId,
   isUserId,
-  limits,
   type MessagePage,
   ok,
   type Result,
   type StoredMessage,
+  serverLimits,
 } from "../../protocol";
 import { utf8 } from "../authentication/bytes";
 import { conversationKey } from "./conversation";
@@ -116,7 +116,7 @@ export async function findMessages(
 }
 
 function oldest(now: number): number {
-  return now - limits.messageDays * 86_400_000;
+  return now - serverLimits.messageDays * 86_400_000;
 }
 
 function pageOf(rows: readonly Row[], limit: number): MessagePage {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { limits, type Message } from "../../protocol";
+import { type Message, serverLimits } from "../../protocol";
 import { MapStore } from "../testing/map-store";
 import { Mailbox, type Reader } from "./mailbox";
 
@@ -89,12 +89,12 @@ describe("a mailbox", () => {
 
   it("is full above its limit while no device has taken anything, and makes room when one has", () => {
     const { box } = open();
-    const fill = Array.from({ length: limits.mailboxMessages }, () => message(start));
+    const fill = Array.from({ length: serverLimits.mailboxMessages }, () => message(start));
     expect(box.take(fill, start).every(({ ok }) => ok)).toBe(true);
     expect(box.take([message(start)], start)[0]).toMatchObject({ ok: false, error: { name: "mailboxFull" } });
-    expect(box.waiting).toBe(limits.mailboxMessages);
+    expect(box.waiting).toBe(serverLimits.mailboxMessages);
     box.acknowledge("phone", 100, start);
-    expect(box.waiting).toBe(limits.mailboxMessages - 100);
+    expect(box.waiting).toBe(serverLimits.mailboxMessages - 100);
     // Only what the archive has can go.
     expect(box.take([message(start)], start)[0]?.ok).toBe(false);
     for (let work = box.archiveWork(start); work; work = box.archiveWork(start)) box.archivedTo(work.done);

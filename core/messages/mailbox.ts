@@ -12,7 +12,15 @@
  * and when a device goes ({@link Mailbox.store}); what is lost of them in a crash is told again by
  * the devices, and writing to D1 twice changes nothing.
  */
-import { errorBody, fail, limits, type Message, ok, type Result, timeOfMessageId } from "../../protocol";
+import {
+  errorBody,
+  fail,
+  type Message,
+  ok,
+  type Result,
+  serverLimits,
+  timeOfMessageId,
+} from "../../protocol";
 import type { KeyValue } from "../key-value";
 import { type Letter, MailLog, type Portion } from "./mail-log";
 
@@ -53,8 +61,8 @@ interface Stored extends Progress {
 
 const hourMs = 3_600_000;
 /** A message's id may be sent again for so long; until then it is remembered. */
-const rememberMs = (limits.messageIdHours + 1) * hourMs;
-const keepMs = limits.messageDays * 24 * hourMs;
+const rememberMs = (serverLimits.messageIdHours + 1) * hourMs;
+const keepMs = serverLimits.messageDays * 24 * hourMs;
 /** Ids in memory; more are read again where they are needed. */
 const seenMax = 20_000;
 const deliveriesMax = 1_000;
@@ -250,17 +258,17 @@ export class Mailbox {
   /** Above the limit, letters that at least one device has make room; others do not. */
   #makeRoom(pending: number): boolean {
     const kept = () => this.#log.last - this.#log.first + 1 + pending;
-    if (kept() < limits.mailboxMessages) return true;
+    if (kept() < serverLimits.mailboxMessages) return true;
     const { stated } = this.#progress;
     this.#log.drop((letter) => letter.seq <= stated, { chunks: 1, exact: false });
     this.#forgetSeen();
-    return kept() < limits.mailboxMessages;
+    return kept() < serverLimits.mailboxMessages;
   }
 
   /** The same id of the same sender, if it is here. */
   #find(message: Message, now: number): Letter | undefined {
     // It came here after its id was made, or so much before as clocks may differ.
-    const since = Math.min(timeOfMessageId(message.id), now) - limits.messageIdAheadSeconds * 1_000;
+    const since = Math.min(timeOfMessageId(message.id), now) - serverLimits.messageIdAheadSeconds * 1_000;
     if (this.#seen.size > seenMax) this.#forgetSeen();
     while (this.#seenSince > since && this.#seenFrom > this.#log.first) {
       const letters =

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { limits, type Message } from "../../protocol";
+import { type Message, serverLimits } from "../../protocol";
 import { MapStore } from "../testing/map-store";
 import { Notes } from "./notes";
 import { Outbox } from "./outbox";
@@ -38,7 +38,7 @@ describe("an outbox", () => {
 
   it("has a limit for each recipient, and says when to try again", () => {
     const outbox = new Outbox(new MapStore(), () => 0);
-    const many = Array.from({ length: limits.outboxMessages }, () => message());
+    const many = Array.from({ length: serverLimits.outboxMessages }, () => message());
     expect(outbox.add("bob", many, start).every(({ ok }) => ok)).toBe(true);
     expect(outbox.add("bob", [message()], start)[0]).toMatchObject({
       error: { name: "unavailable", retryAfter: 30 },

@@ -5,7 +5,7 @@
  *
  * What follows for the same recipient waits behind, so that order is kept.
  */
-import { fail, limits, type Message, ok, type Result } from "../../protocol";
+import { fail, type Message, ok, type Result, serverLimits } from "../../protocol";
 import type { KeyValue } from "../key-value";
 
 interface Waiting {
@@ -16,7 +16,7 @@ interface Waiting {
   next: number;
 }
 
-const keepMs = limits.messageDays * 86_400_000;
+const keepMs = serverLimits.messageDays * 86_400_000;
 const retryMs = 1_000;
 const retryMsMax = 3_600_000;
 /** Characters, so that the stored value stays below 2 MB. */
@@ -55,7 +55,7 @@ export class Outbox {
           : fail("conflict", { detail: "this id was used for another message" });
       }
       // What follows is not taken either, so that the order stays.
-      full ||= all.length >= limits.outboxMessages || size + sizeOf(message) > sizeMax;
+      full ||= all.length >= serverLimits.outboxMessages || size + sizeOf(message) > sizeMax;
       if (full) return fail("unavailable", { retryAfter: 30 });
       size += sizeOf(message);
       all.push(message);

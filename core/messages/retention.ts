@@ -2,7 +2,7 @@
  * Deletes messages 30 days after they were made, whatever `RETENTION_DAYS` says, and what is left
  * of them: some in each run of the cron.
  */
-import { limits } from "../../protocol";
+import { serverLimits } from "../../protocol";
 import { sweep } from "../db/sweep";
 import { lowestMessageId } from "./message-id";
 
@@ -12,7 +12,7 @@ const rowsPerStatement = 2_000;
 /** 28 million messages a day. */
 const statementsPerRun = 10;
 /** Longer than a message waits anywhere for being written. */
-const tombstoneDays = limits.messageDays + 1;
+const tombstoneDays = serverLimits.messageDays + 1;
 
 /** One step in a database. */
 export async function forgetOldMessages(db: D1Database, now: number, rows = rowsPerStatement): Promise<void> {
@@ -23,7 +23,7 @@ export async function forgetOldMessages(db: D1Database, now: number, rows = rows
        (SELECT message_id, application_key, sender FROM messages
         WHERE message_id < ? ORDER BY message_id LIMIT ?)`,
     )
-    .bind(lowestMessageId(now - limits.messageDays * dayMs), rows);
+    .bind(lowestMessageId(now - serverLimits.messageDays * dayMs), rows);
   for (let statements = 0; statements < statementsPerRun; statements++) {
     const { meta } = await oldMessages.run();
     if (meta.changes < rows) break;

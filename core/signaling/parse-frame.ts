@@ -13,6 +13,7 @@ import {
   isUuid,
   limits,
   parseAddress,
+  serverLimits,
 } from "../../protocol";
 
 const whole = (min: number, max: number) => z.int().check(z.minimum(min), z.maximum(max));
@@ -23,14 +24,14 @@ const short = (bytes: number) =>
   z.string().check(z.refine((text) => byteLength(text) <= bytes, `more than ${bytes} bytes`));
 const label = (characters: number) => z.nullish(z.string().check(z.maxLength(characters)));
 
-const sdp = short(limits.sdpBytes);
+const sdp = short(serverLimits.sdpBytes);
 const description = z.object({ type: z.enum(["offer", "answer"]), sdp });
 const offer = z.object({ type: z.literal("offer"), sdp });
 const answer = z.object({ type: z.literal("answer"), sdp });
 const candidates = z
   .array(
     z.object({
-      candidate: short(limits.candidateBytes),
+      candidate: short(serverLimits.candidateBytes),
       sdpMid: label(64),
       sdpMLineIndex: z.nullish(whole(0, 255)),
       usernameFragment: label(256),
@@ -54,7 +55,7 @@ const operation = z.discriminatedUnion("op", [
   z.object({
     op: z.literal("start"),
     to: callee,
-    displayName: z.optional(short(limits.displayNameBytes)),
+    displayName: z.optional(short(serverLimits.displayNameBytes)),
     video: z.boolean(),
     headers: z
       .record(z.string(), z.string())
@@ -142,10 +143,10 @@ export function parseFrame(text: string | ArrayBuffer): ParsedFrame {
   if (typeof text !== "string") return bad(null, "invalidRequest", "binary frames are not used");
   // Three bytes a character at most: the exact count is needed only for long texts.
   if (
-    text.length > limits.frameBytes ||
-    (text.length * 3 > limits.frameBytes && byteLength(text) > limits.frameBytes)
+    text.length > serverLimits.frameBytes ||
+    (text.length * 3 > serverLimits.frameBytes && byteLength(text) > serverLimits.frameBytes)
   ) {
-    return bad(null, "tooLarge", `a frame is ${limits.frameBytes} bytes at most`);
+    return bad(null, "tooLarge", `a frame is ${serverLimits.frameBytes} bytes at most`);
   }
   let value: unknown;
   try {

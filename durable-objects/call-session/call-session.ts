@@ -6,7 +6,7 @@ import { type CallEffect, type CallInput, newCall, nextDeadline, step } from "..
 import { archiveFor } from "../../core/db/database";
 import { log } from "../../core/log";
 import { Alarm } from "../../core/scheduler";
-import { type CallResult, fail, limits, ok, type Result } from "../../protocol";
+import { type CallResult, fail, ok, type Result, serverLimits } from "../../protocol";
 import type { Env } from "../env";
 import type { Party } from "../user-hub/rpc";
 import { Deliveries, frameOf, takenElsewhere } from "./deliveries";
@@ -169,7 +169,7 @@ export class CallSession extends DurableObject<Env> {
    */
   #nextAlarm(call: CallData): number | null {
     const deadline = nextDeadline(call);
-    const early = call.times.started + limits.connectSeconds * 1_000;
+    const early = call.times.started + serverLimits.connectSeconds * 1_000;
     const ringing = call.deadlines.ring !== undefined && early > this.clock();
     return deadline !== null && ringing ? Math.min(deadline, early) : deadline;
   }

@@ -12,6 +12,7 @@ import {
   ok,
   parseAddress,
   type Result,
+  serverLimits,
 } from "../../protocol";
 import type { Env } from "../env";
 import { callSession } from "../names";
@@ -24,7 +25,7 @@ type Session = ReturnType<typeof callSession>;
 
 /** Carries what connections say about calls to the calls' sessions, and back. It decides nothing. */
 export class CallCarrier {
-  readonly #starts = new TokenBucket(limits.callsPerSecond, limits.callsBurst);
+  readonly #starts = new TokenBucket(serverLimits.callsPerSecond, serverLimits.callsBurst);
   /** While a connection resumes, new events wait behind the ones that it missed. */
   readonly #held = new WeakMap<WebSocket, CallFrame[]>();
   /** The calls that a socket was told of: they need not be offered to it again. */

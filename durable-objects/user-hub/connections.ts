@@ -1,5 +1,5 @@
 /** The sockets of one user. Their facts are in the attachments, which survive hibernation. */
-import { closeCodes, limits, type ServerFrame } from "../../protocol";
+import { closeCodes, type ServerFrame, serverLimits } from "../../protocol";
 import type { Party } from "./rpc";
 
 /** What is known of a socket; at most 16 KiB as an attachment. */
@@ -86,14 +86,14 @@ export class Connections {
   }
 
   get full(): boolean {
-    return this.ctx.getWebSockets().length >= limits.connectionsPerUser;
+    return this.ctx.getWebSockets().length >= serverLimits.connectionsPerUser;
   }
 
   /** Closes those that have not said hello in time. Done when another one comes: a timer would keep the object awake. */
   sweep(now: number): void {
     for (const socket of this.ctx.getWebSockets()) {
       const { connectionId, closed, since } = this.of(socket);
-      const late = !connectionId && !closed && now - since > limits.helloSeconds * 1_000;
+      const late = !connectionId && !closed && now - since > serverLimits.helloSeconds * 1_000;
       if (late) this.dismiss(socket, closeCodes.helloExpected, "hello expected");
     }
   }

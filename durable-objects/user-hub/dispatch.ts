@@ -11,6 +11,7 @@ import {
   type OutgoingMessage,
   type SendFailure,
   type SendOutcome,
+  serverLimits,
   timeOfMessageId,
 } from "../../protocol";
 import type { Env } from "../env";
@@ -55,8 +56,8 @@ export class Dispatch {
   constructor(private readonly hub: Surroundings) {
     const { MESSAGES_PER_SECOND, MESSAGES_BURST } = hub.env;
     this.#rate = new TokenBucket(
-      Number(MESSAGES_PER_SECOND) || limits.messagesPerSecond,
-      Number(MESSAGES_BURST) || limits.messagesBurst,
+      Number(MESSAGES_PER_SECOND) || serverLimits.messagesPerSecond,
+      Number(MESSAGES_BURST) || serverLimits.messagesBurst,
     );
   }
 
@@ -68,7 +69,8 @@ export class Dispatch {
       messages.map(async ({ id, to: recipients, text, headers }) => {
         const to = [...new Set(recipients)];
         const message = { id, from: from.userId || null, to, text, headers, time: now };
-        const problem = messageProblem(message) ?? problemOfAge(id, now);
+        const wrong = messageProblem(message);
+        const problem = wrong ? errorBody(wrong.name, { detail: wrong.detail }) : problemOfAge(id, now);
         // What follows a message that is too much is too much as well, so that the order stays.
         if (!problem) stop ??= this.#tooMuch(to.length, now);
         const error = problem ?? stop;
@@ -157,8 +159,8 @@ export class Dispatch {
 
 function problemOfAge(id: string, now: number): ErrorBody | null {
   const made = timeOfMessageId(id);
-  if (made < now - limits.messageIdHours * 3_600_000) return errorBody("expired");
-  return made > now + limits.messageIdAheadSeconds * 1_000
+  if (made < now - serverLimits.messageIdHours * 3_600_000) return errorBody("expired");
+  return made > now + serverLimits.messageIdAheadSeconds * 1_000
     ? errorBody("invalidValue", { detail: "id: made in the future, so the clock is wrong" })
     : null;
 }

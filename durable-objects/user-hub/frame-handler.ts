@@ -15,6 +15,7 @@ import {
   protocolVersions,
   type Result,
   type SendOutcome,
+  serverLimits,
 } from "../../protocol";
 import type { Env } from "../env";
 import { userHub } from "../names";
@@ -201,7 +202,7 @@ export class FrameHandler {
   #refuseFrame(socket: WebSocket, id: number | null, error: ErrorBody): void {
     const badFrames = this.hub.connections.of(socket).badFrames + 1;
     this.#fail(socket, id, error);
-    if (badFrames < limits.badFrames) this.hub.connections.change(socket, { badFrames });
+    if (badFrames < serverLimits.badFrames) this.hub.connections.change(socket, { badFrames });
     else this.hub.connections.dismiss(socket, closeCodes.tooManyBadFrames, "too many bad frames");
   }
 

@@ -1,6 +1,6 @@
 /** The installations of one user, and what a registration uses up. */
 import type { Reader } from "../../core/messages/mailbox";
-import { fail, limits, ok, type Result } from "../../protocol";
+import { fail, ok, type Result, serverLimits } from "../../protocol";
 import type { InstanceInfo, NewInstance, RegistrationProof, UserAddress } from "./rpc";
 
 type Instance = Omit<InstanceInfo, "connections">;
@@ -98,7 +98,7 @@ export class Instances {
 
     const all = this.all(now);
     const replaced = all.filter((one) => request.deviceId !== undefined && one.deviceId === request.deviceId);
-    const surplus = all.length - replaced.length - limits.instancesPerUser + 1;
+    const surplus = all.length - replaced.length - serverLimits.instancesPerUser + 1;
     const oldest = all
       .filter((one) => !replaced.includes(one) && idle(one.instanceId))
       .sort((one, other) => one.renewed - other.renewed)

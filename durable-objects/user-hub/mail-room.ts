@@ -4,7 +4,7 @@ import { log } from "../../core/log";
 import { writeMessages, writeReads } from "../../core/messages/archive";
 import type { Mailbox, PushMail } from "../../core/messages/mailbox";
 import type { Notes, Unnumbered } from "../../core/messages/notes";
-import { limits, type MailPosition, type Message, type Note, type ReadMessages } from "../../protocol";
+import { type MailPosition, type Message, type Note, type ReadMessages, serverLimits } from "../../protocol";
 import type { Env } from "../env";
 import { userHub } from "../names";
 import { type Connections, type MailState, send } from "./connections";
@@ -33,7 +33,7 @@ const archiveMs = 5_000;
 const calmMs = 1_000;
 const retryMsMax = 300_000;
 const dayMs = 86_400_000;
-const keepMs = limits.messageDays * dayMs;
+const keepMs = serverLimits.messageDays * dayMs;
 
 /** Messages for this hub's user: to its devices, to the history, and word of it back to their senders. */
 export class MailRoom {

@@ -1,4 +1,4 @@
-import { limits } from "../../protocol";
+import { serverLimits } from "../../protocol";
 
 /** So many per second, and so many at once. In memory: an object that slept was idle for long enough. */
 export class TokenBucket {
@@ -42,13 +42,13 @@ export class FrameRate {
    */
   take(socket: WebSocket, now: number): { wait: number; hopeless: boolean } {
     const entry = this.#sockets.get(socket) ?? {
-      bucket: new TokenBucket(limits.framesPerSecond, limits.framesBurst),
+      bucket: new TokenBucket(serverLimits.framesPerSecond, serverLimits.framesBurst),
       refused: 0,
     };
     this.#sockets.set(socket, entry);
     const wait = entry.bucket.take(now);
     if (wait > 0) entry.refused += 1;
     else if (entry.bucket.rested) entry.refused = 0;
-    return { wait, hopeless: entry.refused > limits.framesBurst };
+    return { wait, hopeless: entry.refused > serverLimits.framesBurst };
   }
 }

@@ -1,4 +1,10 @@
-import { type ErrorBody, type ErrorExtra, type ErrorName, errorBody } from "../../protocol";
+import {
+  type ClientErrorName,
+  clientErrorBody,
+  type ErrorBody,
+  type ErrorExtra,
+  type ErrorName,
+} from "../../protocol";
 
 /** What an error is about: the server's answer, the way to it, microphone and camera, or the client. */
 export type ErrorDomain = "api" | "network" | "media" | "session";
@@ -46,14 +52,14 @@ export class CarillonError extends Error {
   }
 }
 
-/** An error of the table, by its name. */
-export function makeError(name: ErrorName, detail?: string, cause?: unknown): CarillonError {
+/** An error that the client finds by itself. */
+export function makeError(name: ClientErrorName, detail?: string, cause?: unknown): CarillonError {
   const extra: ErrorExtra = detail ? { detail } : {};
-  return new CarillonError(errorBody(name, extra), cause);
+  return new CarillonError(clientErrorBody(name, extra), cause);
 }
 
 /** Any thrown value as a {@link CarillonError}; `name` says what an unknown one means here. */
-export function toError(thrown: unknown, name: ErrorName = "internal"): CarillonError {
+export function toError(thrown: unknown, name: ClientErrorName = "internal"): CarillonError {
   if (thrown instanceof CarillonError) return thrown;
   return makeError(name, thrown instanceof Error ? thrown.message : String(thrown), thrown);
 }

@@ -13,7 +13,6 @@ export type {
   MessageState,
   PresenceResult,
 } from "../../protocol";
-export { errorTable } from "../../protocol";
 export { AudioController } from "./audio";
 export { Call } from "./call";
 export { CallClient, type CallClientEvents, type CallOptions } from "./call-client";

@@ -237,10 +237,7 @@ export class MessageClient extends Emitter<MessageClientEvents> {
         return;
       case "notes":
         for (const note of frame.notes) {
-          if (!this.#takes("notes", note.seq)) continue;
-          this.#outcomes.note(note);
-          // The answer to this device was lost with its connection.
-          if (note.note === "sent") this.#outgoing.drop(note.message.id);
+          if (this.#takes("notes", note.seq)) this.#outcomes.note(note);
         }
         void this.#positions.keep();
         return;

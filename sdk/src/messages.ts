@@ -5,7 +5,7 @@ import {
   messageProblem,
   type OutgoingMessage,
 } from "../../protocol";
-import { CarillonError, makeError } from "./errors";
+import { type CarillonError, makeError } from "./errors";
 
 /** A message, sent or received. `senderId` and `messageId` together name it, on every device. */
 export interface Message {
@@ -119,7 +119,7 @@ export class WritableMessage {
 export function checkMessage(message: OutgoingMessage): void {
   if (typeof message.text !== "string") throw makeError("invalidValue", "text: not a text");
   const problem = messageProblem(message);
-  if (problem) throw new CarillonError(problem);
+  if (problem) throw makeError(problem.name, problem.detail);
 }
 
 export function listOf<T>(one: T | readonly T[]): readonly T[] {

@@ -1,8 +1,8 @@
 /** The messages that wait to be sent: stored on the device, sent in order by one tab, until the server has them. */
 import {
   byteLength,
+  clientErrorBody,
   type ErrorBody,
-  errorBody,
   limits,
   type OutgoingMessage,
   type SendOutcome,
@@ -87,18 +87,20 @@ export class Outgoing {
    * tab does so from its start on, also offline; the one that takes a message out tells of it.
    */
   async look(): Promise<void> {
-    const { queue, log, serverNow, over } = this.#context;
-    // A tab that does not send leaves it to the one that does: the message may be on its way.
-    const oldest = serverNow() - retryMs - (this.#sending ? 0 : lookMs);
-    const isOver = ({ id }: OutgoingMessage) =>
-      timeOfMessageId(id) <= oldest && !this.#done.has(id) && !this.#underWay.some((one) => one.id === id);
+    const { queue, log, over } = this.#context;
+    // A tab that does not send leaves it to the one that does, where the message may be on its way.
+    const ageMs = retryMs + (this.#sending ? 0 : 2 * lookMs);
+    const isOver = (message: OutgoingMessage) =>
+      this.#isOlder(message, ageMs) &&
+      !this.#done.has(message.id) &&
+      !this.#underWay.some(({ id }) => id === message.id);
     let gone: OutgoingMessage[] = [];
     try {
       await queue.change((messages) => {
         gone = this.#closed ? [] : (messages ?? []).filter(isOver);
         return messages?.filter((message) => !gone.includes(message));
       });
-      for (const message of gone) over(message, { failed: [], error: errorBody("expired") });
+      for (const message of gone) over(message, { failed: [], error: clientErrorBody("expired") });
     } catch (error) {
       log("error", "messages", `The queue was not read: ${error}`);
     }
@@ -127,12 +129,6 @@ export class Outgoing {
     this.#looking.clear();
   }
 
-  /** It has been sent, as was heard otherwise. */
-  drop(id: string): void {
-    const message = this.#context.queue.value?.find((waiting) => waiting.id === id);
-    if (message) this.#settled([message]);
-  }
-
   /** The tab that sends looks for what it may not have heard of, the others only after what they know of. */
   #lookLater(): void {
     if (this.#closed || this.#looking.isSet) return;
@@ -151,7 +147,7 @@ export class Outgoing {
     };
     if (!this.#context.connection.post({ type: "send", messages }, reply)) return;
     this.#underWay = messages;
-    this.#pause.set(answerMs, () => reply({ ok: false, error: errorBody("unavailable") }));
+    this.#pause.set(answerMs, () => reply({ ok: false, error: clientErrorBody("unavailable") }));
   }
 
   /** What goes into the next frame: everything that waits, as far as it fits. */
@@ -160,12 +156,16 @@ export class Outgoing {
     const most = this.#alone > 0 ? 1 : limits.messagesPerFrame;
     let bytes = 0;
     for (const message of this.#context.queue.value ?? []) {
-      if (this.#done.has(message.id)) continue;
+      if (this.#done.has(message.id) || this.#isOlder(message, retryMs)) continue;
       bytes += byteLength(JSON.stringify(message));
       if (next.length >= most || (next.length > 0 && bytes > frameBytes)) break;
       next.push(message);
     }
     return next;
+  }
+
+  #isOlder({ id }: OutgoingMessage, ms: number): boolean {
+    return this.#context.serverNow() >= timeOfMessageId(id) + ms;
   }
 
   #answered(): void {
@@ -184,7 +184,7 @@ export class Outgoing {
     let trouble: ErrorBody | undefined;
     const over = messages.filter((message) => {
       const outcome = results.find(({ id }) => id === message.id);
-      const error = outcome ? outcome.error : errorBody("internal");
+      const error = outcome ? outcome.error : clientErrorBody("internal");
       if (error && isTemporary(error)) trouble ??= error;
       // Closed by a listener: what the app was not told of is sent again at the next launch, and told then.
       else if (outcome && !this.#closed) {

@@ -2,7 +2,7 @@ import { abortAllDurableObjects, evictAllDurableObjects, runInDurableObject } fr
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { userHub } from "../../durable-objects/names";
-import { closeCodes, type Hello, limits } from "../../protocol";
+import { closeCodes, type Hello, limits, serverLimits } from "../../protocol";
 import { application, bindings, established, hangup, Peer, register, someone } from "./peer";
 
 const hello: Hello = {
@@ -47,7 +47,7 @@ describe("hello", () => {
   it("has to come in time", async () => {
     const silent = await Peer.connect(someone("alice"), { hello: false });
     await runInDurableObject(userHub(bindings, silent.user), (object) => {
-      object.clock = () => Date.now() + limits.helloSeconds * 1_000 + 1;
+      object.clock = () => Date.now() + serverLimits.helloSeconds * 1_000 + 1;
     });
     await Peer.connect(silent.user.userId);
     expect(await silent.untilClosed()).toBe(closeCodes.helloExpected);
@@ -117,9 +117,9 @@ describe("who may connect", () => {
     const userId = someone("alice");
     const first = await register(userId);
     const online = await Peer.connect(userId);
-    for (let i = 2; i <= limits.instancesPerUser; i++) await register(userId);
+    for (let i = 2; i <= serverLimits.instancesPerUser; i++) await register(userId);
     const hub = userHub(bindings, { applicationKey: application, userId });
-    expect(await hub.instances()).toHaveLength(limits.instancesPerUser);
+    expect(await hub.instances()).toHaveLength(serverLimits.instancesPerUser);
     expect(await hub.check(first)).toMatchObject({ ok: false });
     expect(await hub.check(online.instanceId)).toMatchObject({ ok: true });
   });
@@ -305,7 +305,7 @@ describe("malformed, oversized, out-of-order and foreign frames", () => {
 
   it("are told apart by their size", async () => {
     const peer = await Peer.connect(someone("alice"));
-    peer.raw(JSON.stringify({ type: "presence", id: 1, userId: "é".repeat(limits.frameBytes / 2) }));
+    peer.raw(JSON.stringify({ type: "presence", id: 1, userId: "é".repeat(serverLimits.frameBytes / 2) }));
     expect(await peer.frame("error")).toMatchObject({ error: { errorCode: 40003 } });
     peer.raw(new ArrayBuffer(2));
     await expect.poll(() => peer.frames.filter(({ type }) => type === "error").length).toBe(2);
@@ -317,15 +317,15 @@ describe("malformed, oversized, out-of-order and foreign frames", () => {
     await runInDurableObject(userHub(bindings, peer.user), (object) => {
       object.clock = () => now;
     });
-    for (let id = 1; id <= limits.framesBurst + 50; id++)
+    for (let id = 1; id <= serverLimits.framesBurst + 50; id++)
       peer.say({ type: "presence", id, userId: "nobody" });
     const refused = await peer.when((one) =>
       one.type === "error" && one.error.name === "rateLimited" ? one : undefined,
     );
     // The hello took one, which may have grown back before the clock stood still.
-    expect([limits.framesBurst, limits.framesBurst + 1]).toContain(refused.id);
+    expect([serverLimits.framesBurst, serverLimits.framesBurst + 1]).toContain(refused.id);
     expect(refused.error.retryAfter).toBeGreaterThan(0);
-    for (let id = 1; id <= limits.framesBurst * 3; id++) peer.say({ type: "iceServers", id });
+    for (let id = 1; id <= serverLimits.framesBurst * 3; id++) peer.say({ type: "iceServers", id });
     expect(await peer.untilClosed()).toBe(closeCodes.rateLimited);
   });
 

@@ -3,7 +3,7 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { userHub } from "../../durable-objects/names";
 import { UserHub } from "../../durable-objects/user-hub/user-hub";
-import { limits } from "../../protocol";
+import { serverLimits } from "../../protocol";
 import { application, bindings, hubLater, messageId, messageOf, Peer, register, someone } from "./peer";
 
 afterEach(() => vi.restoreAllMocks());
@@ -192,10 +192,10 @@ describe("what cannot be sent", () => {
       outcomes.push(...(await alice.send(...Array.from({ length: 64 }, () => message))));
     }
     const accepted = outcomes.findIndex(({ error }) => error);
-    expect(accepted).toBe(limits.messagesBurst);
+    expect(accepted).toBe(serverLimits.messagesBurst);
     const refused = outcomes.slice(accepted);
     expect(refused.every(({ error }) => error?.name === "rateLimited")).toBe(true);
-    expect(refused[0]?.error?.retryAfter).toBeCloseTo(1 / limits.messagesPerSecond);
+    expect(refused[0]?.error?.retryAfter).toBeCloseTo(1 / serverLimits.messagesPerSecond);
   });
 });
 

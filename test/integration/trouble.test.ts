@@ -5,7 +5,7 @@ import type { CallData } from "../../core/calls/call-data";
 import { CallSession } from "../../durable-objects/call-session/call-session";
 import { callSession, userHub } from "../../durable-objects/names";
 import { UserHub } from "../../durable-objects/user-hub/user-hub";
-import { type CallOperation, limits } from "../../protocol";
+import { type CallOperation, serverLimits } from "../../protocol";
 import {
   answer,
   application,
@@ -251,10 +251,10 @@ describe("a client that does not obey", () => {
     });
     const ghost = someone("ghost");
     const results = [];
-    for (let i = 0; i <= limits.callsBurst; i++) results.push(await alice.start(ghost).answered);
-    expect(results.filter(({ type }) => type === "answer")).toHaveLength(limits.callsBurst);
+    for (let i = 0; i <= serverLimits.callsBurst; i++) results.push(await alice.start(ghost).answered);
+    expect(results.filter(({ type }) => type === "answer")).toHaveLength(serverLimits.callsBurst);
     expect(results.at(-1)).toMatchObject({
-      error: { name: "rateLimited", retryAfter: 1 / limits.callsPerSecond },
+      error: { name: "rateLimited", retryAfter: 1 / serverLimits.callsPerSecond },
     });
   });
 
@@ -268,7 +268,7 @@ describe("a client that does not obey", () => {
     const over = { result: { ended: { cause: "failure", error: { name: "tooLarge" } } } };
     const last = replies.find((reply) => reply.type === "answer" && "ended" in reply.result);
     expect(last).toMatchObject(over);
-    expect(JSON.stringify(await call(session)).length).toBeLessThan(2 * limits.callLogBytes);
+    expect(JSON.stringify(await call(session)).length).toBeLessThan(2 * serverLimits.callLogBytes);
   });
 
   it("toggles its state: calls that are over cost nothing", async () => {

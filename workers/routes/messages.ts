@@ -45,7 +45,7 @@ export const messages = new Hono<EdgeEnv>()
     const id = body.value.messageId ?? newMessageId(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
     const message: OutgoingMessage = { id, to, text, headers };
     const problem = messageProblem(message);
-    if (problem) return refuse(context, inWordsOfRest(problem));
+    if (problem) return refuse(context, inWordsOfRest(errorBody(problem.name, { detail: problem.detail })));
     const user = { applicationKey: application.key, userId: sender ?? "" };
     const sent = await userHub(env, user).send({ user, messages: [message], reference });
     if (!sent.ok) return refuse(context, { detail: "the sender is blocked", ...sent.error });

@@ -2,6 +2,7 @@
 import {
   type ClientFrame,
   type ErrorBody,
+  errorBody,
   type Hello,
   type MailMessage,
   type Message,
@@ -44,8 +45,8 @@ export class FakeMail {
   /** Every message that was taken, once. */
   readonly taken: Message[] = [];
   readonly read: { from: string | null; id: string }[] = [];
-  /** Does not answer. */
-  silent = false;
+  /** So late comes an answer to messages. */
+  answerMs = 0;
   /** What is wrong with a whole frame. */
   refusal: (frame: SendMessages) => ErrorBody | undefined = () => undefined;
   /** What becomes of a message, where it is not taken. */
@@ -117,7 +118,8 @@ export class FakeMail {
       if (known) return known;
       const { id } = message;
       // What comes behind a message that was too much is too much as well.
-      const error = limited ?? messageProblem(message) ?? undefined;
+      const problem = messageProblem(message);
+      const error = limited ?? (problem ? errorBody(problem.name, { detail: problem.detail }) : undefined);
       const refused = error ? { id, failed: [], error } : this.outcome(message);
       if (refused?.error?.name === "rateLimited") limited = refused.error;
       if (refused) return refused;
@@ -125,7 +127,9 @@ export class FakeMail {
       this.#outcomes.set(name, outcome);
       return outcome;
     });
-    if (!this.silent) this.network.send(connection, { type: "answer", id: frame.id, result: { results } });
+    const answer = () => this.network.send(connection, { type: "answer", id: frame.id, result: { results } });
+    if (this.answerMs > 0) setTimeout(answer, this.answerMs);
+    else answer();
   }
 
   #accept(connection: MailConnection, outgoing: OutgoingMessage): SendOutcome {

@@ -50,7 +50,7 @@ export class Device {
   storageMs = 0;
   /** How the storage fails, if it does. */
   storageFailure: Error | undefined;
-  readonly #tabs = new FakeTabs();
+  readonly #tabs: FakeTabs;
   readonly #pages = new Map<CarillonClient, Tab>();
   /** `up`, `down` (connecting fails), or `silent` (nothing comes through, and nobody is told). */
   network: "up" | "down" | "silent" = "up";
@@ -62,7 +62,10 @@ export class Device {
   constructor(
     readonly world: World,
     readonly userId: string,
+    /** Another device in the same browser, though it shares no storage. */
+    beside?: Device,
   ) {
+    this.#tabs = beside ? beside.#tabs : new FakeTabs();
     this.media = new FakeWebRtc(world.peers);
   }
 
@@ -211,8 +214,8 @@ export class World {
   readonly peers = new Set<FakePeerConnection>();
   #uuids = 0;
 
-  device(userId: string): Device {
-    return new Device(this, userId);
+  device(userId: string, beside?: Device): Device {
+    return new Device(this, userId, beside);
   }
 
   uuid(): string {
