@@ -27,7 +27,7 @@ export function SignIn({ phone }: { phone: Phone }) {
 
   return (
     <form class="card sign-in" data-testid="sign-in-form" onSubmit={submit} aria-busy={signingIn}>
-      <h2>Sign in to call</h2>
+      <h2>Sign in</h2>
       <label>
         Application key
         <input
