@@ -26,7 +26,7 @@ export interface CarillonClientOptions {
    * sooner; 20 sends half as many packets, about 16 kbit/s less.
    */
   audioPacketMs?: 10 | 20;
-  /** Where the instance's credentials are kept; IndexedDB by default. */
+  /** Where the instance's credentials and messages that wait are kept; IndexedDB by default. */
   storage?: CarillonStorage;
   /** For runtimes without WebRTC of their own. */
   webrtc?: WebRtc;

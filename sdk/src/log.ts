@@ -3,7 +3,7 @@ export type LogLevel = "debug" | "info" | "warning" | "error";
 /** A line of the SDK's log. */
 export interface LogMessage {
   level: LogLevel;
-  /** The part that speaks: `client`, `connection`, `registration`, `call`, `media`, `statistics`. */
+  /** The part that speaks: `client`, `connection`, `registration`, `call`, `media`, `messages`, `statistics`. */
   area: string;
   message: string;
 }

@@ -291,7 +291,7 @@ test("a message that is given up just when the client terminates is told of at t
   alice.network = "down";
   alice.cut();
   await send(client, "1");
-  await world.pass(12 * hourMs);
+  await world.pass(12 * hourMs + 119_000);
   const read = alice.stored.get.bind(alice.stored);
   vi.spyOn(alice.stored, "get").mockImplementation((key) => {
     if (key.endsWith("outgoing")) void client.terminate();

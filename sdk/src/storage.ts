@@ -1,4 +1,4 @@
-/** Where the SDK keeps the instance's credentials: any store of texts will do. */
+/** Where the SDK keeps the instance's credentials and messages that wait: any store of texts will do. */
 export interface CarillonStorage {
   get(key: string): Promise<string | null | undefined>;
   set(key: string, value: string): Promise<unknown>;
