@@ -84,6 +84,7 @@ export class MailRoom {
     connections.change(socket, { mail: { ack, told: ack, out: 0, ...mailbox.progress } });
     this.#acknowledged(instanceId, ack);
     this.#pump(socket);
+    if (position.notes !== undefined) notes.acknowledge(position.notes);
     const missed = notes.after(position.notes ?? 0);
     if (missed.length > 0) send(socket, { type: "notes", notes: missed });
     if (mailbox.unarchived) await this.#archiveSoon();
