@@ -15,7 +15,8 @@ const storedMax = 500;
 
 /** Storage key: `notes`. */
 export class Notes {
-  #recent: Note[] = [];
+  /** `except` is the instance that knows it already. */
+  #recent: { note: Note; except?: string }[] = [];
   #stored: Note[];
   #last: number;
 
@@ -28,7 +29,7 @@ export class Notes {
    * Numbers notes; with `keep` they are stored. The number is the time where that is greater, so
    * that it grows also when memory was lost.
    */
-  add(notes: readonly Unnumbered<Note>[], now: number, keep: boolean): Note[] {
+  add(notes: readonly Unnumbered<Note>[], now: number, keep: boolean, except?: string): Note[] {
     const numbered = notes.map((note): Note => {
       this.#last = Math.max(this.#last + 1, now);
       return { ...note, seq: this.#last };
@@ -37,14 +38,15 @@ export class Notes {
       this.#stored = [...this.#stored, ...numbered].slice(-storedMax);
       this.kv.put("notes", this.#stored);
     } else {
-      this.#recent = [...this.#recent, ...numbered].slice(-recentMax);
+      this.#remember(numbered, except);
     }
     return numbered;
   }
 
-  /** Those that a device has not applied, which has come to `seq`. */
-  after(seq: number): Note[] {
-    return [...this.#stored, ...this.#recent]
+  /** Those that an instance has not applied, which has come to `seq`. */
+  after(seq: number, instanceId: string): Note[] {
+    const recent = this.#recent.filter(({ except }) => except !== instanceId).map(({ note }) => note);
+    return [...this.#stored, ...recent]
       .filter((note) => note.seq > seq)
       .sort((one, other) => one.seq - other.seq);
   }
@@ -53,9 +55,13 @@ export class Notes {
   acknowledge(seq: number): void {
     const rest = this.#stored.filter((note) => note.seq > seq);
     if (rest.length === this.#stored.length) return;
-    this.#recent = [...this.#stored.filter((note) => note.seq <= seq), ...this.#recent].slice(-recentMax);
+    this.#remember(this.#stored.filter((note) => note.seq <= seq));
     this.#stored = rest;
     if (rest.length === 0) this.kv.delete("notes");
     else this.kv.put("notes", rest);
+  }
+
+  #remember(notes: readonly Note[], except?: string): void {
+    this.#recent = [...this.#recent, ...notes.map((note) => ({ note, except }))].slice(-recentMax);
   }
 }

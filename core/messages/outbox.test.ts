@@ -143,11 +143,11 @@ describe("notes", () => {
     expect(kv.written).toBe(0);
     const [b] = notes.add([delivered("b")], start, true);
     const later = new Notes(kv);
-    expect(later.after(0)).toEqual([b]);
+    expect(later.after(0, "phone")).toEqual([b]);
     later.acknowledge(b?.seq ?? 0);
     expect(kv.size).toBe(0);
     // Another device that comes back now may still need it.
-    expect(later.after(0)).toEqual([b]);
+    expect(later.after(0, "phone")).toEqual([b]);
   });
 
   it("grow in number, also when memory was lost and the clock stands still", () => {
@@ -158,10 +158,17 @@ describe("notes", () => {
     expect(seqs).toEqual([start, start + 1, start + 2]);
   });
 
+  it("do not tell an instance what it said itself", () => {
+    const notes = new Notes(new MapStore());
+    const [own] = notes.add([delivered("a")], start, false, "phone");
+    expect(notes.after(0, "phone")).toEqual([]);
+    expect(notes.after(0, "laptop")).toEqual([own]);
+  });
+
   it("are 500 at most", () => {
     const kv = new MapStore();
     const notes = new Notes(kv);
     for (let at = 0; at < 600; at += 1) notes.add([delivered(String(at))], start, true);
-    expect(new Notes(kv).after(0)).toHaveLength(500);
+    expect(new Notes(kv).after(0, "phone")).toHaveLength(500);
   });
 });

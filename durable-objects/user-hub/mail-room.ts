@@ -85,7 +85,7 @@ export class MailRoom {
     this.#acknowledged(instanceId, ack);
     this.#pump(socket);
     if (position.notes !== undefined) notes.acknowledge(position.notes);
-    const missed = notes.after(position.notes ?? 0);
+    const missed = notes.after(position.notes ?? 0, instanceId);
     if (missed.length > 0) send(socket, { type: "notes", notes: missed });
     if (mailbox.unarchived) await this.#archiveSoon();
   }
@@ -124,7 +124,8 @@ export class MailRoom {
     const { connections, now, hasReaders } = this.hub;
     const here = connections.withMail().filter(({ socket }) => socket !== except);
     if (here.length === 0 && !(keep && hasReaders())) return;
-    const numbered = this.hub.notes.add(notes, now(), here.length === 0);
+    const knows = except && connections.of(except).instanceId;
+    const numbered = this.hub.notes.add(notes, now(), here.length === 0, knows);
     for (const { socket } of here) send(socket, { type: "notes", notes: numbered });
   }
 

@@ -48,10 +48,13 @@ export class MailPositions {
     return true;
   }
 
-  /** Stores where this tab is, and then says so to the server. Of many in a row few are written. */
-  async keep(): Promise<void> {
+  /**
+   * Stores where this tab is, and then says so to the server. Of many in a row few are written. Notes
+   * alone are not worth a frame: the next one says it, or hello.
+   */
+  async keep(kind: keyof MailPosition): Promise<void> {
     const position = await this.#store();
-    if (!position || position === this.#acknowledged) return;
+    if (!position || kind === "notes" || position === this.#acknowledged) return;
     const { ack, notes } = position;
     if (this.#acknowledge({ ack, notes })) this.#acknowledged = position;
   }

@@ -127,6 +127,8 @@ export class MessageClient extends Emitter<MessageClientEvents> {
       headers: { ...message.headers },
     };
     checkMessage(outgoing);
+    // Who goes on typing after it, is told again at once.
+    this.#typed.delete(typingKey(outgoing.to));
     await this.#outgoing.add(outgoing);
     if (!this.#outgoing.sending) this.#openTabs()?.post("queue" satisfies TabMessage);
     return this.#mine(outgoing);
@@ -165,8 +167,8 @@ export class MessageClient extends Emitter<MessageClientEvents> {
    */
   sendTyping(recipients: string | readonly string[]): void {
     const { connection, runtime } = this.#context;
-    const to = [...new Set(listOf(recipients))].sort();
-    const key = to.join(" ");
+    const to = [...new Set(listOf(recipients))];
+    const key = typingKey(to);
     const now = runtime.now();
     if (this.#closed || to.length > limits.typingRecipients || now < (this.#typed.get(key) ?? 0)) return;
     if (connection.tell({ type: "typing", to })) this.#typed.set(key, now + typingMs);
@@ -233,13 +235,13 @@ export class MessageClient extends Emitter<MessageClientEvents> {
         for (const message of frame.messages) {
           if (this.#takes("ack", message.seq)) this.emit("incomingMessage", toMessage(message));
         }
-        void this.#positions.keep();
+        void this.#positions.keep("ack");
         return;
       case "notes":
         for (const note of frame.notes) {
           if (this.#takes("notes", note.seq)) this.#outcomes.note(note);
         }
-        void this.#positions.keep();
+        void this.#positions.keep("notes");
         return;
       case "typing":
         this.emit("typing", { userId: frame.from });
@@ -316,4 +318,8 @@ export class MessageClient extends Emitter<MessageClientEvents> {
   #mustLive(): void {
     if (this.#closed) throw makeError("terminated");
   }
+}
+
+function typingKey(recipients: readonly string[]): string {
+  return [...recipients].sort().join(" ");
 }
