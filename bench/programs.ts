@@ -5,6 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../test/support/programs";
 
+/** wrangler's own record of every request, which only `wrangler dev` has: several writes for each, durable ones. */
+const noRecord = { X_LOCAL_OBSERVABILITY: "false" };
+
 export interface Program {
   url: string;
   state: string;
@@ -24,7 +27,13 @@ export async function startPlatform(): Promise<Program & { demo: Demo }> {
   const state = mkdtempSync(join(tmpdir(), "carillon-bench-"));
   // One user sends as much as it can, and is not to be held back.
   const unlimited = { MESSAGES_PER_SECOND: "1000000", MESSAGES_BURST: "1000000" };
-  const environment = { ...process.env, ...unlimited, PORT: String(port), CARILLON_STATE: state };
+  const environment = {
+    ...process.env,
+    ...noRecord,
+    ...unlimited,
+    PORT: String(port),
+    CARILLON_STATE: state,
+  };
   const child = spawn(process.execPath, ["scripts/start.mjs"], { env: environment, stdio: "ignore" });
   running.add(child);
   const url = `http://127.0.0.1:${port}`;
@@ -55,6 +64,7 @@ export async function startFloor(): Promise<Program> {
       stdio: "ignore",
       env: {
         ...process.env,
+        ...noRecord,
         WRANGLER_SEND_METRICS: "false",
         CLOUDFLARE_CF_FETCH_ENABLED: "false",
         CI: "true",
