@@ -77,6 +77,9 @@ export class MessageClient extends Emitter<MessageClientEvents> {
   readonly #positions: MailPositions;
   readonly #outgoing: Outgoing;
   readonly #outcomes = new MessageOutcomes(this);
+  /** What was read and is not told yet. */
+  readonly #reads: ReadMessages["messages"] = [];
+  #reading = false;
   /** Until when nothing more is told, by recipients. */
   readonly #typed = new Map<string, number>();
   /** The time in the last id: each id is greater than the one before, so that they sort as they were sent. */
@@ -154,8 +157,9 @@ export class MessageClient extends Emitter<MessageClientEvents> {
    * if (document.hasFocus()) client.messageClient.markRead(shownMessages);
    */
   markRead(messages: MessageName | readonly MessageName[]): void {
-    const reads = listOf(messages).map(({ messageId, senderId }) => ({ from: senderId, id: messageId }));
-    while (reads.length > 0) void this.#read(reads.splice(0, limits.readsPerFrame));
+    for (const { messageId, senderId } of listOf(messages))
+      this.#reads.push({ from: senderId, id: messageId });
+    void this.#tellReads();
   }
 
   /**
@@ -285,17 +289,35 @@ export class MessageClient extends Emitter<MessageClientEvents> {
     return toMessage({ ...message, from: this.#context.userId, time });
   }
 
-  /** Tells it until the server knows it, or there is no client any more. */
-  async #read(messages: ReadMessages["messages"]): Promise<void> {
+  /**
+   * Tells it until the server knows it, or there is no client any more. One request at a time, with
+   * all that was read meanwhile: an app may mark each message by itself, and many come at once.
+   */
+  async #tellReads(): Promise<void> {
     const { connection, runtime, log } = this.#context;
-    if (this.#closed) return;
-    try {
-      await connection.request({ type: "read", messages });
-    } catch (thrown) {
-      const error = toError(thrown);
-      if (!isTemporary(error.body)) log("error", "messages", `Not marked as read: ${error.message}`);
-      else runtime.setTimeout(() => void this.#read(messages), (error.retryAfter ?? 1) * 1_000);
+    if (this.#reading) return;
+    this.#reading = true;
+    let most: number = limits.readsPerFrame;
+    while (this.#reads.length > 0 && !this.#closed) {
+      const messages = this.#reads.slice(0, most);
+      try {
+        await connection.request({ type: "read", messages });
+      } catch (thrown) {
+        const { body, message, retryAfter = 1 } = toError(thrown);
+        if (isTemporary(body)) {
+          await new Promise<void>((resolve) => runtime.setTimeout(resolve, retryAfter * 1_000));
+          continue;
+        }
+        // One of them is to blame: the others shall not suffer for it.
+        if (most > 1) {
+          most = 1;
+          continue;
+        }
+        log("error", "messages", `Not marked as read: ${message}`);
+      }
+      this.#reads.splice(0, messages.length);
     }
+    this.#reading = false;
   }
 
   // ---- the other tabs -------------------------------------------------------------------------

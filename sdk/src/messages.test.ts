@@ -152,6 +152,32 @@ test("a failure that is found out later names the message as long as it is known
   expect(failures[0]).not.toHaveProperty("message");
 });
 
+test("an app that marks each of many messages by itself makes few frames", async () => {
+  const client = await alice.started();
+  const ids = Array.from({ length: 1_000 }, (_, i) => `m${i}`);
+  for (const messageId of ids) client.messageClient.markRead({ messageId, senderId: "bob" });
+  await world.pass(100);
+  expect(world.server.mail.read.map(({ id }) => id)).toEqual(ids);
+  const frames = world.server.received.filter(({ frame }) => frame.type === "read");
+  expect(frames).toHaveLength(11);
+});
+
+test("a name that is no message's does not keep the others from being read", async () => {
+  const client = await alice.started();
+  const { mail } = world.server;
+  const take = mail.take.bind(mail);
+  mail.take = (connection, frame) => {
+    const bad = frame.type === "read" && frame.messages.some(({ id }) => id === "bad");
+    const error = errorBody("invalidRequest");
+    if (bad) connection.wire?.send(JSON.stringify({ type: "error", id: frame.id, error }));
+    else take(connection, frame);
+  };
+  for (const messageId of ["1", "2", "bad", "3"])
+    client.messageClient.markRead({ messageId, senderId: "bob" });
+  await world.pass(50);
+  expect(mail.read.map(({ id }) => id)).toEqual(["1", "2", "3"]);
+});
+
 test("what was read is told in hundreds, and again after a drop", async () => {
   const client = await alice.started();
   const read = Array.from({ length: 250 }, (_, i) => ({ messageId: `m${i}`, senderId: "bob" }));
