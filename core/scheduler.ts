@@ -12,7 +12,11 @@ export class Alarm {
   /** Sees to it that the alarm rings at `time` (milliseconds since 1970) or before. */
   async by(time: number | null): Promise<void> {
     if (time === null) return;
-    if (this.#set === undefined) this.#set = await this.storage.getAlarm();
+    if (this.#set === undefined) {
+      const stored = await this.storage.getAlarm();
+      // Meanwhile somebody else may have set it.
+      if (this.#set === undefined) this.#set = stored;
+    }
     if (this.#set !== null && this.#set <= time) return;
     this.#set = time;
     await this.storage.setAlarm(time);

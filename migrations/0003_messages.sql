@@ -27,7 +27,7 @@ CREATE TABLE `messages` (
 	PRIMARY KEY(`application_key`, `conversation`, `time`, `message_id`, `sender`)
 ) WITHOUT ROWID;
 --> statement-breakpoint
-CREATE UNIQUE INDEX `messages_by_id` ON `messages` (`message_id`,`application_key`,`sender`);--> statement-breakpoint
+CREATE UNIQUE INDEX `messages_by_id` ON `messages` (`message_id`,`application_key`,`sender`,`conversation`);--> statement-breakpoint
 CREATE TABLE `user_deletions` (
 	`application_key` text NOT NULL,
 	`user_id` text NOT NULL,

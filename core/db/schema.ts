@@ -147,7 +147,13 @@ export const messages = sqliteTable(
     primaryKey({
       columns: [table.applicationKey, table.conversation, table.time, table.messageId, table.sender],
     }),
-    uniqueIndex("messages_by_id").on(table.messageId, table.applicationKey, table.sender),
+    uniqueIndex("messages_by_id").on(
+      table.messageId,
+      table.applicationKey,
+      table.sender,
+      // An id that is used for two messages makes two rows: nobody gets one past the history.
+      table.conversation,
+    ),
   ],
 );
 

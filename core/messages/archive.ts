@@ -46,7 +46,8 @@ const insertMessages = `
     FROM json_each(?2) batch
   )
   WHERE states <> '{}' AND NOT ${deleted("row ->> 'sender'", "row ->> 'time'")}
-  ON CONFLICT DO UPDATE SET states = ${merged} WHERE states <> ${merged}`;
+  ON CONFLICT DO UPDATE SET states = ${merged}
+    WHERE states <> ${merged} AND messages.text = excluded.text`;
 
 const insertConversations = `
   INSERT OR IGNORE INTO conversations (application_key, user_id, conversation)

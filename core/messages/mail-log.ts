@@ -132,7 +132,10 @@ export class MailLog<State> {
   }
 
   /** Deletes the oldest letters that are done. A chunk goes as a whole, or (`exact`) is written again without them. */
-  drop(isDone: (letter: Letter) => boolean, how: { chunks: number; exact: boolean }): void {
+  drop(
+    isDone: (letter: Letter) => boolean,
+    how: { chunks: number; exact: boolean; gone?: (letters: Letter[]) => void },
+  ): void {
     const { first } = this.#open;
     for (let left = how.chunks; left > 0; left -= 1) {
       const [oldest] = [...this.kv.list<Letter[]>({ prefix: "mail:", limit: 1 })];
@@ -143,6 +146,7 @@ export class MailLog<State> {
       if (!whole && (kept === 0 || !how.exact)) break;
       const rest = whole ? [] : letters.slice(kept);
       this.kv.delete(key);
+      if (whole) how.gone?.(letters);
       if (rest[0]) this.kv.put(keyOf(rest[0].seq), rest);
       this.#open.first = rest[0]?.seq ?? (letters.at(-1)?.seq ?? 0) + 1;
       if (!whole) break;
@@ -195,12 +199,12 @@ export class MailLog<State> {
   }
 }
 
-function keyOf(seq: number): string {
-  return `mail:${String(seq).padStart(16, "0")}`;
+export function keyOf(seq: number, prefix = "mail:"): string {
+  return `${prefix}${String(seq).padStart(16, "0")}`;
 }
 
 /** Characters, roughly. */
-function sizeOf({ text, to, headers }: Letter): number {
+export function sizeOf({ text, to, headers }: Pick<Letter, "text" | "to" | "headers">): number {
   let size = 200 + text.length;
   for (const id of to) size += id.length + 4;
   for (const name in headers) size += name.length + (headers[name]?.length ?? 0);

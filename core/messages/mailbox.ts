@@ -22,7 +22,7 @@ import {
   timeOfMessageId,
 } from "../../protocol";
 import type { KeyValue } from "../key-value";
-import { type Letter, MailLog, type Portion } from "./mail-log";
+import { keyOf, type Letter, MailLog, type Portion } from "./mail-log";
 
 /** What a mailbox wants to have done beside what it is asked for. */
 export interface PushMail {
@@ -63,7 +63,7 @@ const hourMs = 3_600_000;
 /** A message's id may be sent again for so long; until then it is remembered. */
 const rememberMs = (serverLimits.messageIdHours + 1) * hourMs;
 const keepMs = serverLimits.messageDays * 24 * hourMs;
-/** Ids in memory; more are read again where they are needed. */
+/** Ids that are looked through at most, the last ones: twice as many as wait at most. */
 const seenMax = 20_000;
 const deliveriesMax = 1_000;
 /** Read at a time, so that a large mailbox need not fit into memory. */
@@ -76,7 +76,7 @@ export class Mailbox {
   readonly #positions: Map<string, number>;
   #changed = false;
   /** The ids of all letters from `#seenFrom` on. */
-  #seen = new Map<string, number>();
+  #seen = new Map<string, Gone>();
   #seenFrom: number;
   /** The time of the letter at `#seenFrom`. */
   #seenSince = Number.POSITIVE_INFINITY;
@@ -84,7 +84,7 @@ export class Mailbox {
   #deliveries: { upTo: number; time: number }[] = [];
 
   constructor(
-    kv: KeyValue,
+    private readonly kv: KeyValue,
     /** The installations that take messages. */
     private readonly readers: () => Reader[],
   ) {
@@ -140,8 +140,9 @@ export class Mailbox {
     const taken = messages.map((message): Result<{ time: number; repeated?: true }> => {
       const known =
         this.#find(message, now) ?? fresh.find(({ id, from }) => id === message.id && from === message.from);
-      if (known) return same(known, message) ? ok({ time: known.time, repeated: true }) : reused();
-      if (!this.#makeRoom(fresh.length)) return fail("mailboxFull");
+      if (known)
+        return !isLetter(known) || same(known, message) ? ok({ time: known.time, repeated: true }) : reused();
+      if (!this.#makeRoom(fresh.length, now)) return fail("mailboxFull");
       const seq = this.#log.last + fresh.length + 1;
       const { id, from, to, text, headers, time } = message;
       fresh.push({ seq, id, from, to, text, headers, time, at });
@@ -149,7 +150,7 @@ export class Mailbox {
     });
     if (fresh.length > 0) {
       this.#log.append(fresh, (letter) => this.#isDone(letter, now));
-      for (const letter of fresh) this.#seen.set(nameOf(letter), letter.seq);
+      for (const letter of fresh) this.#seen.set(nameOf(letter), goneOf(letter));
       this.#seenSince = Math.min(this.#seenSince, at);
     }
     return taken;
@@ -230,8 +231,11 @@ export class Mailbox {
 
   /** Lets go of what need not be kept any more. */
   tidy(now: number): void {
+    while (this.#forgetGone(now));
     const chunks = Number.POSITIVE_INFINITY;
-    this.#log.drop((letter) => this.#isDone(letter, now), { chunks, exact: true });
+    this.#log.drop((letter) => this.#isDone(letter, now), { chunks, exact: false });
+    // What is done may wait for the rest of its chunk; what is too old may not.
+    this.#log.drop((letter) => letter.time <= now - keepMs, { chunks, exact: true });
     this.#forgetSeen();
   }
 
@@ -256,35 +260,61 @@ export class Mailbox {
   }
 
   /** Above the limit, letters that at least one device has make room; others do not. */
-  #makeRoom(pending: number): boolean {
+  #makeRoom(pending: number, now: number): boolean {
     const kept = () => this.#log.last - this.#log.first + 1 + pending;
     if (kept() < serverLimits.mailboxMessages) return true;
     const { stated } = this.#progress;
-    this.#log.drop((letter) => letter.seq <= stated, { chunks: 1, exact: false });
-    this.#forgetSeen();
+    // What made room may be sent again all the same: its ids stay for as long as that.
+    const gone = (letters: Letter[]) => {
+      const [first] = letters;
+      if (!first || (letters.at(-1)?.at ?? 0) <= now - rememberMs) return;
+      this.kv.put<Gone[]>(keyOf(first.seq, "gone:"), letters.map(goneOf));
+      this.#forgetGone(now);
+    };
+    this.#log.drop((letter) => letter.seq <= stated, { chunks: 1, exact: false, gone });
     return kept() < serverLimits.mailboxMessages;
   }
 
   /** The same id of the same sender, if it is here. */
-  #find(message: Message, now: number): Letter | undefined {
+  #find(message: Message, now: number): Letter | Gone | undefined {
     // It came here after its id was made, or so much before as clocks may differ.
     const since = Math.min(timeOfMessageId(message.id), now) - serverLimits.messageIdAheadSeconds * 1_000;
-    if (this.#seen.size > seenMax) this.#forgetSeen();
-    while (this.#seenSince > since && this.#seenFrom > this.#log.first) {
-      const letters =
+    if (this.#seen.size > 2 * seenMax) this.#forgetSeen();
+    while (this.#seenSince > since && this.#seen.size < seenMax) {
+      const letters: Gone[] =
         this.#seenFrom > this.#log.openFirst
           ? this.#log.read(this.#log.openFirst - 1, { count: seenMax, size: Number.POSITIVE_INFINITY })
-          : this.#log.before(this.#seenFrom);
+          : this.#seenFrom > this.#log.first
+            ? this.#log.before(this.#seenFrom)
+            : this.#goneBefore(this.#seenFrom);
       const [first] = letters;
-      if (!first) break;
-      for (const letter of letters) this.#seen.set(nameOf(letter), letter.seq);
+      if (!first) {
+        this.#seenSince = Number.NEGATIVE_INFINITY;
+        break;
+      }
+      for (const letter of letters) this.#seen.set(nameOf(letter), goneOf(letter));
       this.#seenFrom = first.seq;
       this.#seenSince = first.at;
     }
-    const seq = this.#seen.get(nameOf(message));
-    if (seq === undefined) return undefined;
-    const [letter] = this.#log.read(seq - 1, { count: 1, size: 0 });
-    return letter?.seq === seq ? letter : undefined;
+    const seen = this.#seen.get(nameOf(message));
+    if (!seen || seen.seq < this.#log.first) return seen;
+    const [letter] = this.#log.read(seen.seq - 1, { count: 1, size: 0 });
+    return letter?.seq === seen.seq ? letter : seen;
+  }
+
+  /** Forgets the oldest ids of what made room, when nobody may send them any more or they are too many. */
+  #forgetGone(now: number): boolean {
+    const [oldest] = [...this.kv.list<Gone[]>({ prefix: "gone:", limit: 1 })];
+    const last = oldest?.[1].at(-1);
+    if (!oldest || !last || (last.at > now - rememberMs && last.seq > this.#log.last - seenMax)) return false;
+    return this.kv.delete(oldest[0]);
+  }
+
+  #goneBefore(seq: number): Gone[] {
+    const end = keyOf(seq, "gone:");
+    for (const [, gone] of this.kv.list<Gone[]>({ prefix: "gone:", end, reverse: true, limit: 1 }))
+      return gone;
+    return [];
   }
 
   #state(): Stored {
@@ -303,6 +333,17 @@ export class Mailbox {
   #deliveredAt(seq: number, now: number): number {
     return this.#deliveries.find(({ upTo }) => upTo >= seq)?.time ?? now;
   }
+}
+
+/** What is remembered of a letter that made room. */
+type Gone = Pick<Letter, "seq" | "id" | "from" | "time" | "at">;
+
+function isLetter(one: Letter | Gone): one is Letter {
+  return "text" in one;
+}
+
+function goneOf({ seq, id, from, time, at }: Gone): Gone {
+  return { seq, id, from, time, at };
 }
 
 const nothing: Progress = { delivered: 0, archived: 0, stated: 0 };

@@ -7,6 +7,7 @@
  */
 import { fail, type Message, ok, type Result, serverLimits } from "../../protocol";
 import type { KeyValue } from "../key-value";
+import { sizeOf } from "./mail-log";
 
 interface Waiting {
   messages: Message[];
@@ -121,8 +122,4 @@ export class Outbox {
     const wait = Math.min(retryMs * 2 ** failures, retryMsMax);
     return now + wait * (0.5 + this.random() / 2);
   }
-}
-
-function sizeOf({ text, to, headers }: Message): number {
-  return 200 + text.length + to.join().length + JSON.stringify(headers).length;
 }

@@ -51,15 +51,21 @@ const clientError = z.pipe(
   z.transform(({ name }: { name: ErrorName }): ErrorBody => errorBody(name)),
 );
 
+/** The parser would leave `__proto__` out without a word. */
+const headers = z.pipe(
+  z
+    .unknown()
+    .check(z.refine((value) => !Object.hasOwn(Object(value), "__proto__"), "has the name __proto__")),
+  z.record(z.string(), z.string()),
+);
+
 const operation = z.discriminatedUnion("op", [
   z.object({
     op: z.literal("start"),
     to: callee,
     displayName: z.optional(short(serverLimits.displayNameBytes)),
     video: z.boolean(),
-    headers: z
-      .record(z.string(), z.string())
-      .check(z.refine(areHeaders, `more than ${limits.headersBytes} bytes`)),
+    headers: headers.check(z.refine(areHeaders, `more than ${limits.headersBytes} bytes`)),
     offer,
     ringSeconds: z.optional(
       z.number().check(z.minimum(limits.ringSecondsMin), z.maximum(limits.ringSecondsMax)),
@@ -92,7 +98,7 @@ const outgoing = z.object({
   id: z.string().check(z.maxLength(64)),
   to: z.array(z.string().check(z.maxLength(64))).check(z.maxLength(limits.recipients * 4)),
   text: z.string(),
-  headers: z.record(z.string(), z.string()),
+  headers,
 });
 const list = <T extends z.ZodMiniType>(item: T, max: number) =>
   z.array(item).check(z.minLength(1), z.maxLength(max));

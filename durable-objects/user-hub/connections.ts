@@ -31,8 +31,9 @@ export interface MailState {
   ack: number;
   /** Sent to it. */
   told: number;
-  /** Messages that were sent and not acknowledged. */
+  /** Messages that were sent and not acknowledged, and roughly how many characters. */
   out: number;
+  size: number;
   /** What the hub knows of the archive. */
   archived: number;
   stated: number;
@@ -86,7 +87,7 @@ export class Connections {
   }
 
   get full(): boolean {
-    return this.ctx.getWebSockets().length >= serverLimits.connectionsPerUser;
+    return this.#open(undefined).length >= serverLimits.connectionsPerUser;
   }
 
   /** Closes those that have not said hello in time. Done when another one comes: a timer would keep the object awake. */
@@ -105,13 +106,18 @@ export class Connections {
     );
   }
 
+  /** Those of an instance that were not told to close. */
   countOf(instanceId: string): number {
-    return this.ctx.getWebSockets(instanceId).length;
+    return this.#open(instanceId).length;
   }
 
   /** The sockets of an instance, or all. */
   socketsOf(instanceId: string | undefined): WebSocket[] {
     return this.ctx.getWebSockets(instanceId);
+  }
+
+  #open(instanceId: string | undefined): WebSocket[] {
+    return this.ctx.getWebSockets(instanceId).filter((socket) => !this.of(socket).closed);
   }
 
   /** Closes a socket, and sees to it that nothing which it still says is heard. */

@@ -9,6 +9,7 @@ import {
   type Message,
   messageProblem,
   type OutgoingMessage,
+  ok,
   type SendFailure,
   type SendOutcome,
   serverLimits,
@@ -53,6 +54,8 @@ export class Dispatch {
     sizeOf: ({ message: { text, to } }) => 1_500 + text.length + to.length * 20,
   });
 
+  #retired = false;
+
   constructor(private readonly hub: Surroundings) {
     const { MESSAGES_PER_SECOND, MESSAGES_BURST } = hub.env;
     this.#rate = new TokenBucket(
@@ -83,31 +86,40 @@ export class Dispatch {
     );
   }
 
-  /** Tries again what waits in the outbox; answers what came to nothing. */
-  async retry(from: UserAddress, reference: string): Promise<Receipt[]> {
+  /** The user is gone: what is under way is not stored any more. */
+  retire(): void {
+    this.#retired = true;
+  }
+
+  /** Tries again what waits in the outbox, and tells what came to nothing in the turn that forgets it. */
+  async retry(from: UserAddress, reference: string, tell: (failed: Receipt[]) => void): Promise<void> {
     const { outbox, now } = this.hub;
-    const failed: Receipt[] = outbox.expire(now()).map(({ recipient, message }) => ({
-      note: "failed",
-      id: message.id,
-      to: recipient,
-      error: errorBody("expired"),
-    }));
+    tell(
+      outbox.expire(now()).map(({ recipient, message }) => ({
+        note: "failed",
+        id: message.id,
+        to: recipient,
+        error: errorBody("expired"),
+      })),
+    );
     await Promise.all(
       outbox.due(now()).map(async (recipient) => {
         for (;;) {
           const messages = outbox.first(recipient, limits.messagesPerFrame);
           if (messages.length === 0) return;
           const taken = await this.#take(from, recipient, messages, reference);
+          if (this.#retired) return;
           if (!taken) return outbox.failed(recipient, now());
           outbox.done(recipient, messages.length);
-          messages.forEach(({ id }, at) => {
-            const result = taken[at];
-            if (result && !result.ok) failed.push({ note: "failed", id, to: recipient, error: result.error });
-          });
+          tell(
+            messages.flatMap(({ id }, at): Receipt[] => {
+              const result = taken[at];
+              return result && !result.ok ? [{ note: "failed", id, to: recipient, error: result.error }] : [];
+            }),
+          );
         }
       }),
     );
-    return failed;
   }
 
   async #carry(recipient: string, copies: Copy[]): Promise<Taken> {
@@ -120,6 +132,7 @@ export class Dispatch {
         const taken = await this.#take(first.from, recipient, messages, first.reference);
         if (taken) return taken;
       }
+      if (this.#retired) return messages.map(() => fail("unavailable"));
       const stored = outbox.add(recipient, messages, now());
       const { next } = outbox;
       if (next !== null) await wake(next);
@@ -140,10 +153,10 @@ export class Dispatch {
     if (recipient === userId) return this.hub.takeHere(messages, reference);
     for (let attempt = 1; attempt <= attempts; attempt += 1) {
       try {
-        return await userHub(this.hub.env, { applicationKey, userId: recipient }).take({
-          messages,
-          reference,
-        });
+        const hub = userHub(this.hub.env, { applicationKey, userId: recipient });
+        const taken = await hub.take({ messages, reference });
+        // An attempt that failed may have been carried out: nobody has been told of it yet.
+        return attempt === 1 ? taken : taken.map((one) => (one.ok ? ok({ time: one.value.time }) : one));
       } catch (error) {
         log("warn", "take.failed", { reference, attempt, error: String(error) });
       }

@@ -43,6 +43,8 @@ export class FrameHandler {
   readonly #rate = new FrameRate();
   /** What is above is not passed on: it is a hint for a display. */
   readonly #typing = new TokenBucket(2, 10);
+  /** Each asks D1, which everybody shares. */
+  readonly #reads = new TokenBucket(5, 50);
   /** A connection's frames about calls go to the sessions one after the other, so that order is kept. */
   readonly #queues = new WeakMap<WebSocket, Promise<void>>();
 
@@ -95,9 +97,12 @@ export class FrameHandler {
         return;
       case "send":
         return this.#answer(socket, frame.id, ok({ results: await this.hub.send(socket, frame.messages) }));
-      case "read":
+      case "read": {
+        const wait = this.#reads.take(this.hub.now());
+        if (wait > 0) return this.#fail(socket, frame.id, errorBody("rateLimited", { retryAfter: wait }));
         await this.hub.mail().read(socket, frame);
         return this.#answer(socket, frame.id, ok({}));
+      }
       case "typing":
         return this.#tellTyping(connection, frame.to);
       case "state": {

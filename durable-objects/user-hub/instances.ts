@@ -11,6 +11,8 @@ export class Instances {
   #user: UserAddress | undefined;
   #blocked: boolean | undefined;
   #readers: Reader[] | null = null;
+  /** When the first of the instances expires, milliseconds since 1970. */
+  #readersUntil = 0;
 
   constructor(private readonly kv: SyncKvStorage) {}
 
@@ -32,9 +34,11 @@ export class Instances {
 
   /** The installations that take messages. */
   readers(now: number): Reader[] {
-    this.#readers ??= this.all(now)
-      .filter((one) => !one.noMessages)
-      .map(({ instanceId, start = 0 }) => ({ instanceId, start }));
+    if (!this.#readers || this.#readersUntil <= now) {
+      const all = this.all(now);
+      this.#readersUntil = Math.min(...all.map(({ expires = Number.POSITIVE_INFINITY }) => expires));
+      this.#readers = all.filter((one) => !one.noMessages).map(readerOf);
+    }
     return this.#readers;
   }
 
@@ -90,7 +94,7 @@ export class Instances {
     request: NewInstance,
     now: number,
     idle: (instanceId: string) => boolean,
-    mailStart: number,
+    mailStart: (replaced: Reader[]) => number,
   ): Result<{ revoked: string[] }> {
     if (this.blocked) return fail("userBlocked");
     const proven = this.#use(request.proof, now);
@@ -110,7 +114,8 @@ export class Instances {
     for (const one of revoked) this.remove(one);
     if (!this.known) this.belongTo(request.user);
     const { deviceId, instanceExpires: expires } = request;
-    const instance = { instanceId: id, deviceId, created: now, renewed: now, expires, start: mailStart };
+    const start = mailStart(replaced.filter((one) => !one.noMessages).map(readerOf));
+    const instance = { instanceId: id, deviceId, created: now, renewed: now, expires, start };
     this.kv.put(`instance:${id}`, instance satisfies Instance);
     this.#readers = null;
     return ok({ revoked });
@@ -158,4 +163,8 @@ export class Instances {
     this.kv.put(key, proof.expires);
     return ok(null);
   }
+}
+
+function readerOf({ instanceId, start = 0 }: Instance): Reader {
+  return { instanceId, start };
 }

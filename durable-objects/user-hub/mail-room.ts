@@ -2,9 +2,17 @@ import { archiveFor } from "../../core/db/database";
 import { Lanes } from "../../core/lanes";
 import { log } from "../../core/log";
 import { writeMessages, writeReads } from "../../core/messages/archive";
+import { sizeOf } from "../../core/messages/mail-log";
 import type { Mailbox, PushMail } from "../../core/messages/mailbox";
 import type { Notes, Unnumbered } from "../../core/messages/notes";
-import { type MailPosition, type Message, type Note, type ReadMessages, serverLimits } from "../../protocol";
+import {
+  closeCodes,
+  type MailPosition,
+  type Message,
+  type Note,
+  type ReadMessages,
+  serverLimits,
+} from "../../protocol";
 import type { Env } from "../env";
 import { userHub } from "../names";
 import { type Connections, type MailState, send } from "./connections";
@@ -23,8 +31,8 @@ interface Surroundings {
   wake: (time: number) => Promise<void>;
 }
 
-/** Messages that a connection may have ahead of its acknowledgement. */
-const window = 500;
+/** What a connection may have ahead of its acknowledgement: so much is in memory for each. */
+const window = { count: 500, size: 1_000_000 };
 /** Of one frame. */
 const portion = { count: 200, size: 200_000 };
 /** What no device has acknowledged goes to the archive after so long, and what has been in busy times. */
@@ -81,7 +89,7 @@ export class MailRoom {
   async open(socket: WebSocket, instanceId: string, start: number, position: MailPosition): Promise<void> {
     const { mailbox, notes, connections } = this.hub;
     const ack = Math.min(position.ack ?? start, mailbox.last);
-    connections.change(socket, { mail: { ack, told: ack, out: 0, ...mailbox.progress } });
+    connections.change(socket, { mail: { ack, told: ack, out: 0, size: 0, ...mailbox.progress } });
     this.#acknowledged(instanceId, ack);
     this.#pump(socket);
     if (position.notes !== undefined) notes.acknowledge(position.notes);
@@ -98,7 +106,8 @@ export class MailRoom {
     const ack = Math.min(position.ack ?? 0, mail.told);
     if (ack <= mail.ack) return;
     const out = Math.min(mail.out, mail.told - ack);
-    connections.change(socket, { mail: { ...mail, ack, out } });
+    const size = mail.out === 0 ? 0 : (mail.size * out) / mail.out;
+    connections.change(socket, { mail: { ...mail, ack, out, size } });
     if (out === 0) this.#owing.delete(socket);
     else this.#owing.set(socket, this.hub.now());
     this.#acknowledged(instanceId, ack);
@@ -106,9 +115,14 @@ export class MailRoom {
     if (mailbox.unarchived) await this.#archiveSoon();
   }
 
-  /** A connection is gone. */
-  close(): void {
-    this.hub.mailbox.store();
+  /** A connection of a device is gone. After a sleep only its attachment knows how far it was. */
+  async close(instanceId: string, mail: MailState): Promise<void> {
+    const { mailbox, now } = this.hub;
+    mailbox.recall({ ...mail, delivered: mail.ack });
+    mailbox.acknowledge(instanceId, mail.ack, now());
+    mailbox.store();
+    // It does not acknowledge any more, which would have sent it to the archive.
+    if (mailbox.unarchived) await this.#archiveSoon();
   }
 
   /** The mailbox is gone: what is still under way here must not be taken for the next one's. */
@@ -122,10 +136,12 @@ export class MailRoom {
   tell(notes: readonly Unnumbered<Note>[], keep: boolean, except?: WebSocket): void {
     if (notes.length === 0) return;
     const { connections, now, hasReaders } = this.hub;
-    const here = connections.withMail().filter(({ socket }) => socket !== except);
+    const here = this.#connected().filter(({ socket }) => socket !== except);
     if (here.length === 0 && !(keep && hasReaders())) return;
+    // Of a failure the history knows nothing: a device has to have it.
+    const stored = here.length === 0 || (keep && notes.some(({ note }) => note === "failed"));
     const knows = except && connections.of(except).instanceId;
-    const numbered = this.hub.notes.add(notes, now(), here.length === 0, knows);
+    const numbered = this.hub.notes.add(notes, now(), stored, knows);
     for (const { socket } of here) send(socket, { type: "notes", notes: numbered });
   }
 
@@ -134,7 +150,7 @@ export class MailRoom {
     const { env, user, now } = this.hub;
     const { applicationKey, userId } = user();
     // D1 says whether they were for this user, so it has to have them.
-    await this.archive();
+    if (!(await this.bringUpToDate())) throw new Error("D1 does not have them yet");
     const time = now();
     const db = archiveFor(env, applicationKey);
     const changed = await writeReads(db, applicationKey, userId, messages, time);
@@ -147,7 +163,7 @@ export class MailRoom {
   }
 
   typing(from: string): void {
-    for (const { socket } of this.hub.connections.withMail()) send(socket, { type: "typing", from });
+    for (const { socket } of this.#connected()) send(socket, { type: "typing", from });
   }
 
   // ---- the archive ----------------------------------------------------------------------------
@@ -158,6 +174,15 @@ export class MailRoom {
       this.#archiving = null;
     });
     return this.#archiving;
+  }
+
+  /** Until D1 has what is here now; false when D1 is not there. */
+  async bringUpToDate(): Promise<boolean> {
+    const { mailbox } = this.hub;
+    const { last } = mailbox;
+    // The first one may have been under way, for less.
+    for (let tries = 0; tries < 2 && mailbox.progress.archived < last; tries += 1) await this.archive();
+    return mailbox.progress.archived >= last;
   }
 
   /** What is due at this time. Answers when the next thing is. */
@@ -174,8 +199,12 @@ export class MailRoom {
     const { mailbox, env, now, user, connections } = this.hub;
     const { applicationKey, userId: recipient } = user();
     let count = 0;
+    // What comes meanwhile goes with the next: under load this would never end.
+    const { last } = mailbox;
+    const { delivered: stateTo } = mailbox.progress;
+    const behind = () => mailbox.progress.archived < last || mailbox.progress.stated < stateTo;
     try {
-      for (let work = mailbox.archiveWork(now()); work; work = mailbox.archiveWork(now())) {
+      for (let work = mailbox.archiveWork(now()); work && behind(); work = mailbox.archiveWork(now())) {
         const copies = work.letters.map(({ letter, delivered }) => ({ ...letter, recipient, delivered }));
         if (copies.length > 0) await writeMessages(archiveFor(env, applicationKey), applicationKey, copies);
         if (this.#retired) return;
@@ -212,9 +241,9 @@ export class MailRoom {
 
   /** Hands what is new to the connections; answers whether one of them listens. */
   #deliver(): boolean {
-    const { connections, now, mailbox } = this.hub;
+    const { now, mailbox } = this.hub;
     let [reachable, awake] = [false, false];
-    for (const { socket, connection, mail } of connections.withMail()) {
+    for (const { socket, connection, mail } of this.#connected()) {
       const owing = mail.out > 0 ? (this.#owing.get(socket) ?? 0) : now();
       if (now() - owing < archiveMs) reachable = true;
       if (!connection.background) awake = true;
@@ -224,18 +253,29 @@ export class MailRoom {
     return reachable;
   }
 
+  /** The connections that messages go to. One whose credentials have ended meanwhile has heard the last. */
+  #connected() {
+    const { connections, now } = this.hub;
+    return connections.withMail().filter(({ socket, connection: { expires } }) => {
+      const ended = expires !== undefined && expires <= now();
+      if (ended) connections.dismiss(socket, closeCodes.unauthorized, "tokenExpired");
+      return !ended;
+    });
+  }
+
   /** Sends a connection what it has not been told, as far as it keeps up. */
   #pump(socket: WebSocket): void {
     const { connections, mailbox, now } = this.hub;
     const { mail } = connections.of(socket);
     if (!mail || mail.told >= mailbox.last) return;
     const state: MailState = { ...mail };
-    while (state.out < window && state.told < mailbox.last) {
+    while (state.out < window.count && state.size < window.size && state.told < mailbox.last) {
       const { letters, upTo } = mailbox.read(state.told, portion, now());
       state.told = upTo;
       if (letters.length === 0) break;
       if (state.out === 0) this.#owing.set(socket, now());
       state.out += letters.length;
+      state.size += letters.reduce((sum, letter) => sum + sizeOf(letter), 0);
       send(socket, { type: "mail", messages: letters.map(({ at: _, ...message }) => message) });
     }
     connections.change(socket, { mail: state });
@@ -252,21 +292,17 @@ export class MailRoom {
 
   /** The history has it in any case: a sender's hub that cannot be reached is not waited for. */
   async #tellSender(sender: string, notes: Receipt[]): Promise<true[]> {
-    const { applicationKey, userId } = this.hub.user();
-    const told = notes.map((): true => true);
-    if (sender === userId) {
-      this.tell(notes, true);
-      return told;
-    }
-    for (let attempt = 1; attempt <= 3; attempt += 1) {
+    for (let attempt = 1; attempt <= 3 && !this.#retired; attempt += 1) {
       try {
-        await userHub(this.hub.env, { applicationKey, userId: sender }).receipts({ notes });
-        return told;
+        const { applicationKey, userId } = this.hub.user();
+        if (sender === userId) this.tell(notes, true);
+        else await userHub(this.hub.env, { applicationKey, userId: sender }).receipts({ notes });
+        break;
       } catch (error) {
         log("warn", "receipts.failed", { attempt, error: String(error) });
       }
     }
-    return told;
+    return notes.map(() => true);
   }
 
   #perform(_effect: PushMail): void {

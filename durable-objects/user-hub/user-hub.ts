@@ -1,6 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { log, newReference } from "../../core/log";
-import { Mailbox } from "../../core/messages/mailbox";
+import { Mailbox, type Reader } from "../../core/messages/mailbox";
 import { Notes } from "../../core/messages/notes";
 import { Outbox } from "../../core/messages/outbox";
 import { iceServersFor } from "../../core/relay/ice-servers";
@@ -85,8 +85,10 @@ export class UserHub extends DurableObject<Env> {
   async register(request: NewInstance): Promise<Result<{ instanceId: string }>> {
     const instanceId = crypto.randomUUID();
     const idle = (id: string) => this.#connections.countOf(id) === 0;
-    // What no device has got yet is for a new one, too.
-    const mailStart = this.#mail.mailbox.progress.delivered;
+    // What no device has got yet is for a new one, too; a device that registers anew goes on where it was.
+    const { mailbox } = this.#mail;
+    const mailStart = (replaced: Reader[]) =>
+      Math.min(mailbox.progress.delivered, ...replaced.map((reader) => mailbox.positionOf(reader)));
     const added = this.#instances.add(instanceId, request, this.clock(), idle, mailStart);
     if (!added.ok) return added;
     for (const revoked of added.value.revoked) await this.#dismiss(revoked, "instanceRevoked");
@@ -216,13 +218,16 @@ export class UserHub extends DurableObject<Env> {
 
   /** Writes to D1 what it has not heard of yet; resolves also when D1 is away. */
   async archive(): Promise<void> {
-    if (this.#mail.mailbox.unarchived) await this.#mail.room.archive();
+    const { mailbox, room } = this.#mail;
+    await room.bringUpToDate();
+    if (mailbox.unarchived) await room.archive();
   }
 
   /** Everything of this user goes: instances, sockets, what waits and what is remembered. */
   async forget(reference: string): Promise<void> {
     await this.#dismiss(undefined, "instanceRevoked");
     this.#mail.room.retire();
+    this.#mail.dispatch.retire();
     const used = this.#instances.usedUp();
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
@@ -235,8 +240,16 @@ export class UserHub extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     this.#alarm.rang();
     const { room, outbox, dispatch } = this.#mail;
-    const next = await room.alarm();
-    if (outbox.next !== null) room.tell(await dispatch.retry(this.#user(), newReference()), true);
+    const { user } = this.#instances;
+    const tell = (failed: Receipts["notes"]) => room.tell(failed, true);
+    // Neither waits for the other: what is sent does not wait for D1.
+    const [archived, retried] = await Promise.allSettled([
+      room.alarm(),
+      user && outbox.next !== null ? dispatch.retry(user, newReference(), tell) : undefined,
+    ]);
+    if (archived.status === "rejected") throw archived.reason;
+    if (retried.status === "rejected") throw retried.reason;
+    const next = archived.value;
     for (const time of [next, outbox.next]) await this.#alarm.by(time);
   }
 
@@ -248,29 +261,26 @@ export class UserHub extends DurableObject<Env> {
     if (!claims) return new Response(null, { status: 403 });
     const { 0: client, 1: server } = new WebSocketPair();
     this.#connections.sweep(this.clock());
-    const refusal = this.#refusal(claims.instanceId);
+    const { applicationKey, userId, instanceId, reference } = claims;
+    const { expires = claims.expires } =
+      this.#instances.all(this.clock()).find((one) => one.instanceId === instanceId) ?? {};
+    const refusal = this.#refusal(instanceId);
+    this.#connections.accept(server, {
+      applicationKey,
+      userId,
+      instanceId,
+      reference,
+      since: this.clock(),
+      listening: false,
+      background: false,
+      calls: [],
+      badFrames: 0,
+      expires,
+    });
     if (refusal) {
-      server.accept();
-      send(server, {
-        type: "refused",
-        versions: protocolVersions,
-        error: { ...refusal, reference: claims.reference },
-      });
+      send(server, { type: "refused", versions: protocolVersions, error: { ...refusal, reference } });
       const code = refusal.name === "rateLimited" ? closeCodes.rateLimited : closeCodes.unauthorized;
-      server.close(code, refusal.name);
-    } else {
-      const { applicationKey, userId, instanceId, reference } = claims;
-      const { expires = claims.expires } =
-        this.#instances.all(this.clock()).find((one) => one.instanceId === instanceId) ?? {};
-      const state = {
-        since: this.clock(),
-        listening: false,
-        background: false,
-        calls: [],
-        badFrames: 0,
-        expires,
-      };
-      this.#connections.accept(server, { applicationKey, userId, instanceId, reference, ...state });
+      this.#connections.dismiss(server, code, refusal.name);
     }
     return new Response(null, {
       status: 101,
@@ -332,8 +342,12 @@ export class UserHub extends DurableObject<Env> {
     const connection = this.#connections.of(socket);
     const others = this.#connections.all().filter((one) => one.socket !== socket);
     this.#log("connection.closed", connection.reference, { instance: connection.instanceId, code });
-    if (connection.mail) this.#mail.room.close();
-    if (connection.connectionId && others.length === 0) this.#kv.put("lastSeen", this.clock());
+    const { instanceId, mail } = connection;
+    // One that is revoked belonged to another mailbox, perhaps.
+    if (mail && this.#instances.readers(this.clock()).some((one) => one.instanceId === instanceId))
+      await this.#mail.room.close(instanceId, mail);
+    if (connection.connectionId && others.length === 0 && this.#instances.known)
+      this.#kv.put("lastSeen", this.clock());
     // A connection that came back on another socket has taken its calls along.
     if (!others.some(({ key }) => key === keyOf(connection))) await this.#calls.leave(socket, "away");
   }

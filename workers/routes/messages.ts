@@ -89,7 +89,7 @@ export const messages = new Hono<EdgeEnv>()
       : [];
     const [message, another] = found;
     if (!message) return refuseWith(context, "notFound");
-    if (another) {
+    if (another && another.from !== message.from) {
       return refuseWith(context, "conflict", { detail: "Several senders used this id: give `sender`." });
     }
     return context.json(message);
