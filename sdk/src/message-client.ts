@@ -50,8 +50,8 @@ export interface MessageContext {
   serverNow(): number;
 }
 
-/** What a tab tells the others: the queue has changed, or a message of it goes to nobody. */
-type TabMessage = "queue" | { instanceId: string; message: Message; refused: SendFailure[] };
+/** What a tab tells the others: the queue has changed, or what became of a message of it. */
+type TabMessage = "queue" | { instanceId: string; message: Message; failed: SendFailure[]; sent: boolean };
 
 type MessageName = Pick<Message, "messageId" | "senderId">;
 
@@ -274,15 +274,15 @@ export class MessageClient extends Emitter<MessageClientEvents> {
 
   /** This tab has sent a message, or has given it up. */
   #over(message: OutgoingMessage, { time, failed, error }: Omit<SendOutcome, "id">): void {
-    const mine = this.#mine(message, time);
-    if (!error) {
-      this.#outcomes.over(mine, failed, true);
-      return;
-    }
-    const refused = message.to.map((to) => failed.find((one) => one.to === to) ?? { to, error });
-    this.#outcomes.over(mine, refused, false);
-    // The server tells the other tabs only of what it took.
-    this.#openTabs()?.post({ instanceId: this.#instanceId, message: mine, refused } satisfies TabMessage);
+    const over = {
+      instanceId: this.#instanceId,
+      message: this.#mine(message, time),
+      failed: error ? message.to.map((to) => failed.find((one) => one.to === to) ?? { to, error }) : failed,
+      sent: !error,
+    };
+    // The server does not tell a tab that has no connection now, nor of what it did not take.
+    this.#openTabs()?.post(over satisfies TabMessage);
+    this.#outcomes.over(over.message, over.failed, over.sent);
   }
 
   #mine(message: OutgoingMessage, time = timeOfMessageId(message.id)): Message {
@@ -333,7 +333,7 @@ export class MessageClient extends Emitter<MessageClientEvents> {
     if (message === "queue") {
       if (this.#outgoing.sending) void this.#outgoing.look();
     } else if (message.instanceId === this.#instanceId) {
-      this.#outcomes.over(message.message, message.refused, false);
+      this.#outcomes.over(message.message, message.failed, message.sent);
     }
   }
 

@@ -376,6 +376,20 @@ test("a tab without a connection leaves the sending to one that has it", async (
   expect(taken()).toEqual(["1", "2"]);
 });
 
+test("a tab without a connection hears what another has sent for it, though the server tells it nothing", async () => {
+  const [first, second] = [await alice.started(), await alice.started()];
+  const seen = [first, second].map(recorded);
+  // With a third device connected, no note waits for a tab that comes back.
+  mail.note = () => {};
+  alice.network = "down";
+  alice.sockets[0]?.cut();
+  await send(first, "1");
+  await world.pass(10);
+  alice.network = "up";
+  await world.pass(60_000);
+  for (const { events } of seen) expect(events).toEqual(["sent 1"]);
+});
+
 test("what a tab stores as its last act is found by the one that sends", async () => {
   const [, second] = [await alice.started(), await alice.started()];
   alice.storageMs = 5;
