@@ -176,14 +176,9 @@ export class CarillonClient extends Emitter<ClientEvents> {
   /** Revokes this device's instance on the server, forgets it here, and terminates. */
   async logOut(): Promise<void> {
     this.#mustLive();
-    const forgotten = this.messageClient.forget();
-    const revoked = this.#registrar.logOut();
-    try {
-      await revoked;
-    } finally {
-      await forgotten;
-      await this.terminate();
-    }
+    const ends = await Promise.allSettled([this.#registrar.logOut(), this.messageClient.forget()]);
+    await this.terminate();
+    for (const end of ends) if (end.status === "rejected") throw end.reason;
   }
 
   /** Whether a user of the application is connected, and when it was last (milliseconds since 1970). */

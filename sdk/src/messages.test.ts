@@ -283,3 +283,14 @@ test("logging out leaves nothing of the user on the device", async () => {
   await world.pass(100);
   expect(world.server.mail.frames).toEqual([]);
 });
+
+test("logging out terminates the client also where the storage fails", async () => {
+  const client = await alice.started();
+  const stopped = vi.fn();
+  client.on("stopped", stopped);
+  alice.storageFailure = new Error("storage");
+  await expect(client.logOut()).rejects.toThrow("storage");
+  expect(stopped).toHaveBeenCalledOnce();
+  await world.pass(60_000);
+  expect(vi.getTimerCount()).toBe(0);
+});
