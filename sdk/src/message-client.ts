@@ -37,6 +37,8 @@ import type { CarillonStorage } from "./storage";
 import type { TabChannel } from "./tabs";
 
 const typingMs = 3_000;
+/** No sender makes so many ids in so short a time. */
+const aheadMs = 60_000;
 
 /** What messages need of the client. */
 export interface MessageContext {
@@ -121,7 +123,9 @@ export class MessageClient extends Emitter<MessageClientEvents> {
     this.#mustLive();
     if (!this.#supported) throw makeError("invalidUse", "setSupportMessaging(false) was called.");
     const { runtime, serverNow } = this.#context;
-    this.#made = Math.max(this.#made + 1, serverNow());
+    const now = serverNow();
+    // A clock that was ahead and has been set right does not count on: the server refuses such ids.
+    this.#made = this.#made > now + aheadMs ? now : Math.max(this.#made + 1, now);
     const id = timedUuid({ now: () => this.#made, uuid: runtime.uuid });
     const outgoing = {
       id,

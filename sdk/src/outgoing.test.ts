@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { errorBody, type SendOutcome } from "../../protocol";
+import { errorBody, type SendOutcome, timeOfMessageId } from "../../protocol";
 import { type CarillonClient, WritableMessage } from ".";
 import type { FakeMail } from "./testing/mail";
 import { recorded } from "./testing/recorded";
@@ -270,6 +270,34 @@ test("after 12 hours a message is given up, also without a connection, also if t
   expect(events).toEqual(["failed bob expired"]);
   expect(taken()).toEqual([]);
   expect(await client.messageClient.outgoing()).toEqual([]);
+});
+
+test("a device whose clock is a day ahead gives nothing up that is not old", async () => {
+  const now = () => Date.now() - 24 * hourMs;
+  vi.spyOn(world.server, "now").mockImplementation(now);
+  let client = await alice.started();
+  alice.network = "down";
+  alice.cut();
+  await send(client, "1");
+  alice.kill(client);
+  // The page that comes then does not know the time until it is connected.
+  client = alice.client();
+  const { events } = recorded(client);
+  void client.start();
+  await world.pass(5_000);
+  alice.network = "up";
+  await world.pass(5_000);
+  expect(events).toEqual(["sent 1"]);
+});
+
+test("an id that was made while the clock was wrong does not spoil those that follow", async () => {
+  const now = () => Date.now() - 24 * hourMs;
+  vi.spyOn(world.server, "now").mockImplementation(now);
+  const client = alice.client();
+  await send(client, "on the device's clock");
+  await alice.start(client);
+  const ids = await send(client, "1", "2");
+  for (const id of ids) expect(Math.abs(timeOfMessageId(id) - now())).toBeLessThan(1_000);
 });
 
 test("a server that says no for 12 hours gets no message that is older", async () => {

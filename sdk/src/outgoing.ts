@@ -48,6 +48,8 @@ export class Outgoing {
   /** What is in the queue only because its removal is not stored yet. */
   readonly #done = new Set<string>();
   #sending = false;
+  /** The server has told its time: the device's own may be wrong by days. */
+  #onTime = false;
   #endTurn: (() => void) | undefined;
   /** The frame that is not answered yet. */
   #underWay: OutgoingMessage[] = [];
@@ -84,13 +86,14 @@ export class Outgoing {
 
   /**
    * Reads what other tabs have put into the queue, gives up what is too old, and sends the rest. Every
-   * tab does so from its start on, also offline; the one that takes a message out tells of it.
+   * tab does so from its first connection on, also offline; the one that takes a message out tells of it.
    */
   async look(): Promise<void> {
     const { queue, log, over } = this.#context;
     // A tab that does not send leaves it to the one that does, where the message may be on its way.
     const ageMs = retryMs + (this.#sending ? 0 : 2 * lookMs);
     const isOver = (message: OutgoingMessage) =>
+      this.#onTime &&
       this.#isOlder(message, ageMs) &&
       !this.#done.has(message.id) &&
       !this.#underWay.some(({ id }) => id === message.id);
@@ -109,6 +112,7 @@ export class Outgoing {
   }
 
   online(instanceId: string): void {
+    this.#onTime = true;
     this.#endTurn = takeTurn(this.#context.runtime.locks, `carillon:send:${instanceId}`, () => {
       this.#sending = true;
       void this.look();
