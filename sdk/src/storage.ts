@@ -7,37 +7,48 @@ export interface CarillonStorage {
 
 /** IndexedDB where there is one that works (it is closed in some private windows), memory elsewhere. */
 export function defaultStorage(): CarillonStorage {
-  const memory = new Map<string, string>();
-  const fallback: CarillonStorage = {
-    get: async (key) => memory.get(key),
-    set: async (key, value) => memory.set(key, value),
-    delete: async (key) => memory.delete(key),
-  };
-  if (!globalThis.indexedDB) return fallback;
+  /** What the database did not take: it counts in the place of what is there. */
+  const memory = new Map<string, string | undefined>();
+  let opened: Promise<IDBDatabase | undefined> | undefined;
 
-  let opened: Promise<IDBDatabase> | undefined;
-  const run = async <T>(mode: IDBTransactionMode, use: (store: IDBObjectStore) => IDBRequest<T>) => {
-    opened ??= openDatabase();
-    const request = use((await opened).transaction("kv", mode).objectStore("kv"));
-    return settled(request);
+  /** Undefined without a database; the request, carried out, otherwise. */
+  const run = async (mode: IDBTransactionMode, use: (store: IDBObjectStore) => IDBRequest) => {
+    opened ??= openDatabase(() => {
+      opened = undefined;
+    }).catch(() => undefined);
+    const transaction = (await opened)?.transaction("kv", mode);
+    if (!transaction) return undefined;
+    const request = use(transaction.objectStore("kv"));
+    return new Promise<IDBRequest>((resolve, reject) => {
+      // A disk that is full is found out at the end, when the request has long succeeded.
+      transaction.oncomplete = () => resolve(request);
+      transaction.onabort = () => reject(transaction.error);
+    });
+  };
+  const write = async (key: string, value?: string) => {
+    const written = await run("readwrite", (store) =>
+      value === undefined ? store.delete(key) : store.put(value, key),
+    ).catch(() => undefined);
+    if (written) memory.delete(key);
+    else memory.set(key, value);
   };
   return {
-    get: (key) => run<string>("readonly", (store) => store.get(key)).catch(() => fallback.get(key)),
-    set: (key, value) =>
-      run("readwrite", (store) => store.put(value, key)).catch(() => fallback.set(key, value)),
-    delete: (key) => run("readwrite", (store) => store.delete(key)).catch(() => fallback.delete(key)),
+    get: async (key) =>
+      memory.has(key) ? memory.get(key) : (await run("readonly", (store) => store.get(key)))?.result,
+    set: write,
+    delete: (key) => write(key),
   };
 }
 
-function openDatabase(): Promise<IDBDatabase> {
+/** `closed`: by the browser, say because its data were deleted. */
+async function openDatabase(closed: () => void): Promise<IDBDatabase> {
   const request = indexedDB.open("carillon", 1);
   request.onupgradeneeded = () => request.result.createObjectStore("kv");
-  return settled(request);
-}
-
-function settled<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
+    request.onsuccess = () => {
+      request.result.onclose = closed;
+      resolve(request.result);
+    };
+    request.onerror = reject;
   });
 }
