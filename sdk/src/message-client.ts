@@ -1,6 +1,7 @@
 /** Sends messages, takes messages, and tells what became of them. */
 import {
   type Hello,
+  isUserId,
   limits,
   type MailFrame,
   type MailPosition,
@@ -168,7 +169,7 @@ export class MessageClient extends Emitter<MessageClientEvents> {
 
   /**
    * The person is typing to these users. To be called at every key: it is told once in 3 seconds. A
-   * conversation with more than 16 others is not told.
+   * conversation with more than 16 others is not told, nor one with what is no user id.
    *
    * @example
    * input.addEventListener("input", () => client.messageClient.sendTyping("bob"));
@@ -178,7 +179,9 @@ export class MessageClient extends Emitter<MessageClientEvents> {
     const to = [...new Set(listOf(recipients))];
     const key = typingKey(to);
     const now = runtime.now();
-    if (this.#closed || to.length > limits.typingRecipients || now < (this.#typed.get(key) ?? 0)) return;
+    // A frame that the server cannot read would cost the connection, the third time.
+    const legal = to.length > 0 && to.length <= limits.typingRecipients && to.every(isUserId);
+    if (this.#closed || !legal || now < (this.#typed.get(key) ?? 0)) return;
     if (connection.tell({ type: "typing", to })) this.#typed.set(key, now + typingMs);
   }
 
@@ -304,22 +307,21 @@ export class MessageClient extends Emitter<MessageClientEvents> {
     let most: number = limits.readsPerFrame;
     while (this.#reads.length > 0 && !this.#closed) {
       const messages = this.#reads.slice(0, most);
+      let over = messages.length;
       try {
         await connection.request({ type: "read", messages });
       } catch (thrown) {
         const { body, message, retryAfter = 1 } = toError(thrown);
         if (isTemporary(body)) {
+          over = 0;
           await new Promise<void>((resolve) => runtime.setTimeout(resolve, retryAfter * 1_000));
-          continue;
-        }
-        // One of them is to blame: the others shall not suffer for it.
-        if (most > 1) {
+        } else if (over > 1) {
+          // One of them is to blame: the others shall not suffer for it.
+          over = 0;
           most = 1;
-          continue;
-        }
-        log("error", "messages", `Not marked as read: ${message}`);
+        } else log("error", "messages", `Not marked as read: ${message}`);
       }
-      this.#reads.splice(0, messages.length);
+      this.#reads.splice(0, over);
     }
     this.#reading = false;
   }

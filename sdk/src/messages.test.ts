@@ -203,6 +203,15 @@ test("typing is told once in 3 seconds to the same people", async () => {
   expect(typing.mock.calls.map(([event]) => event)).toEqual(Array(4).fill({ userId: "alice" }));
 });
 
+test("typing to nobody, or to what is no user id, is not told", async () => {
+  const client = await alice.started();
+  for (const to of [[], "bob smith", ["bob", ""]]) client.messageClient.sendTyping(to);
+  client.messageClient.sendTyping("bob");
+  await world.pass(5);
+  const frames = world.server.received.flatMap(({ frame }) => (frame.type === "typing" ? [frame.to] : []));
+  expect(frames).toEqual([["bob"]]);
+});
+
 test("the history is asked for with the instance's token", async () => {
   const client = await alice.started();
   const stored = { id: "m", from: "bob", to: ["alice"], text: "Hello", headers: {}, time: 5 };
