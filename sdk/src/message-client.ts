@@ -113,10 +113,11 @@ export class MessageClient extends Emitter<MessageClientEvents> {
   /**
    * Sends a message. Resolves as soon as it is stored on this device, also while that is offline: it
    * is sent by itself from there on, in order, also after a reload, for 12 hours. `messageSent` and
-   * `messageFailed` tell what became of it.
+   * `messageFailed` tell what became of it. Before the first connection of a page the message counts
+   * from the device's clock: should that be wrong by hours, it fails as `expired` or `invalidValue`.
    *
    * @throws CarillonError (rejects) `rateLimited` when 1,000 messages wait already, `terminated`, and
-   * `invalidUse` after `setSupportMessaging(false)`.
+   * `invalidUse` after `setSupportMessaging(false)`; and whatever your own `storage` rejects with.
    * @example
    * const { messageId } = await client.messageClient.send(new WritableMessage("bob", "Hello"));
    */

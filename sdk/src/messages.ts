@@ -49,7 +49,12 @@ export interface MessageFailure {
   message?: Message;
 }
 
-/** Each names its message by `messageId`. */
+/**
+ * Each names its message by `messageId`. Messages, and what became of those that were sent here, are
+ * told in every case. What other devices have sent, `messageDelivered` and `messageRead` come to the
+ * devices that are connected; while none is, they wait for the first. After a time away the history
+ * has them.
+ */
 export interface MessageClientEvents {
   /**
    * A message of this user is stored by the server, whichever device or tab sent it. `failed` are
