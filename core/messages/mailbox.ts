@@ -132,7 +132,7 @@ export class Mailbox {
   /**
    * Takes messages and stores them, in one written row where they fit together. One that is here
    * already is not taken again: its first time is the answer, or conflict when it says something
-   * else. Errors, per message: conflict, mailboxFull.
+   * else. Errors, per message: conflict, mailboxFull, unavailable.
    */
   take(messages: readonly Message[], now: number): Result<{ time: number; repeated?: true }>[] {
     const fresh: Letter[] = [];
@@ -142,7 +142,8 @@ export class Mailbox {
         this.#find(message, now) ?? fresh.find(({ id, from }) => id === message.id && from === message.from);
       if (known)
         return !isLetter(known) || same(known, message) ? ok({ time: known.time, repeated: true }) : reused();
-      if (!this.#makeRoom(fresh.length, now)) return fail("mailboxFull");
+      const room = this.#makeRoom(fresh.length, now);
+      if (!room.ok) return room;
       const seq = this.#log.last + fresh.length + 1;
       const { id, from, to, text, headers, time } = message;
       fresh.push({ seq, id, from, to, text, headers, time, at });
@@ -259,10 +260,14 @@ export class Mailbox {
     return positions.length > 0 ? Math.min(...positions) : 0;
   }
 
-  /** Above the limit, letters that at least one device has make room; others do not. */
-  #makeRoom(pending: number, now: number): boolean {
+  /**
+   * Above the limit, letters that at least one device has make room. Errors: mailboxFull when no
+   * device has any of so many, unavailable when the archive is far behind.
+   */
+  #makeRoom(pending: number, now: number): Result<null> {
+    if (this.waiting + pending >= serverLimits.mailboxMessages) return fail("mailboxFull");
     const kept = () => this.#log.last - this.#log.first + 1 + pending;
-    if (kept() < serverLimits.mailboxMessages) return true;
+    if (kept() < serverLimits.mailboxMessages) return ok(null);
     const { stated } = this.#progress;
     // What made room may be sent again all the same: its ids stay for as long as that.
     const gone = (letters: Letter[]) => {
@@ -272,7 +277,7 @@ export class Mailbox {
       this.#forgetGone(now);
     };
     this.#log.drop((letter) => letter.seq <= stated, { chunks: 1, exact: false, gone });
-    return kept() < serverLimits.mailboxMessages;
+    return kept() < 2 * serverLimits.mailboxMessages ? ok(null) : fail("unavailable", { retryAfter: 5 });
   }
 
   /** The same id of the same sender, if it is here. */

@@ -105,7 +105,7 @@ export interface Take {
 
 /**
  * For each message, in the same order: when it was taken (for a repetition: the first time), or
- * userUnknown, userBlocked, messagingUnsupported, mailboxFull, conflict (the id was used
+ * userUnknown, userBlocked, messagingUnsupported, mailboxFull, unavailable, conflict (the id was used
  * with another text).
  */
 export type Taken = Result<{ time: number; repeated?: true }>[];
