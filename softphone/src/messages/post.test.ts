@@ -234,7 +234,7 @@ describe("messages that failed", () => {
     expect(marks()).toEqual(["late failed"]);
     const [entry] = post.open?.entries ?? [];
     if (!entry) throw new Error("not here");
-    await post.again(entry, []);
+    await Promise.all([post.again(entry, []), post.again(entry, [])]);
     expect([marks(), client.queue.length]).toEqual([["late waiting"], 1]);
     expect(client.queue[0]?.messageId).not.toBe(message.messageId);
     expect(post.inbox.failed).toEqual([]);

@@ -60,6 +60,8 @@ export class Post {
   readonly #talks: Talks;
   /** The keys of messages that this page has marked as read. */
   readonly #read = new Set<string>();
+  /** The ids of messages that are just being sent again. */
+  readonly #againNow = new Set<string>();
   /** Grows when the wait for what had waited begins anew; 0 when that is over. */
   #catchingUp = 0;
 
@@ -143,6 +145,9 @@ export class Post {
 
   /** Sends a message anew that failed, as another message; to these alone when some have it. */
   async again(entry: Entry, users: readonly string[]): Promise<void> {
+    // A second click is no second message.
+    if (this.#againNow.has(entry.messageId)) return;
+    this.#againNow.add(entry.messageId);
     try {
       const whole = markOf(entry) === "failed";
       const copy = await this.#send(WritableMessage.from(entry, whole ? entry.recipientIds : users));
@@ -150,6 +155,8 @@ export class Post {
       else this.show(conversationOf(this.me, copy));
     } catch (thrown) {
       this.#events.failed(thrown);
+    } finally {
+      this.#againNow.delete(entry.messageId);
     }
   }
 
