@@ -96,6 +96,15 @@ describe("what is kept of it", () => {
 });
 
 describe("failed messages", () => {
+  const many = (count: number, text: string) =>
+    Array.from({ length: count }, (_, i): Entry => ({ ...failed, messageId: `f${i}`, text }));
+
+  it("are kept all together, as many as can fail at once, while there is room", () => {
+    expect(withFailed(inbox, many(1_000, "short")).failed).toHaveLength(1_000);
+    const { failed } = withFailed(inbox, many(1_000, "x".repeat(10_000)));
+    expect([failed.length, failed.at(-1)?.messageId]).toEqual([50, "f999"]);
+  });
+
   it("stay until they are removed, each once", () => {
     const twice = withFailed(withFailed(inbox, [failed]), [failed]);
     expect(twice.failed).toEqual([failed]);

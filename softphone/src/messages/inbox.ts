@@ -25,7 +25,10 @@ export const emptyInbox: Inbox = { summaries: [], failed: [] };
 
 const mostConversations = 200;
 const mostUnread = 1_000;
-const mostFailed = 50;
+/** As many as can wait to be sent: all of them may fail together. */
+const mostFailed = 1_000;
+/** Of their texts; a browser keeps some five million. */
+const mostFailedCharacters = 500_000;
 
 /** Something happened in a conversation: a message at `time`, or messages that are read, or are not. */
 export interface Happening {
@@ -59,7 +62,17 @@ export function withRead(inbox: Inbox, keys: ReadonlySet<string>): Inbox {
 export function withFailed(inbox: Inbox, entries: readonly Entry[]): Inbox {
   const ids = new Set(entries.map(({ messageId }) => messageId));
   const rest = inbox.failed.filter(({ messageId }) => !ids.has(messageId));
-  return { ...inbox, failed: [...rest, ...entries].slice(-mostFailed) };
+  return { ...inbox, failed: lastOf([...rest, ...entries].slice(-mostFailed)) };
+}
+
+/** The last ones, as many as there is room for. */
+function lastOf(entries: readonly Entry[]): readonly Entry[] {
+  let characters = 0;
+  const tooMuch = entries.findLastIndex(({ text }) => {
+    characters += text.length;
+    return characters > mostFailedCharacters;
+  });
+  return entries.slice(tooMuch + 1);
 }
 
 export function withoutFailed(inbox: Inbox, messageId: string): Inbox {
