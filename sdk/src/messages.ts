@@ -50,10 +50,9 @@ export interface MessageFailure {
 }
 
 /**
- * Each names its message by `messageId`. Messages, and what became of those that were sent here, are
- * told in every case. What other devices have sent, `messageDelivered` and `messageRead` come to the
- * devices that are connected; while none is, they wait for the first. After a time away the history
- * has them.
+ * Each names its message by `messageId`. Messages, and whether the server took what was sent here, are
+ * told in every case. The rest comes to the devices that are connected, and waits for the first one
+ * while none is. After a time away the history has it.
  */
 export interface MessageClientEvents {
   /**
