@@ -26,6 +26,20 @@ function open(readers: Reader[] = [{ instanceId: "phone", start: 0 }], kv = new 
   return { kv, box: new Mailbox(kv, () => readers) };
 }
 
+/** D1 takes all that it has not. */
+function archive(box: Mailbox, now: number): void {
+  for (let work = box.archiveWork(now); work; work = box.archiveWork(now)) box.archivedTo(work.done);
+}
+
+/** By default as many messages as wait at most, some at a time. */
+function fill(box: Mailbox, count: number = serverLimits.mailboxMessages) {
+  const messages = Array.from({ length: count }, () => message(start));
+  const batches = Array.from({ length: Math.ceil(count / 50) }, (_, at) =>
+    messages.slice(at * 50, at * 50 + 50),
+  );
+  return batches.flatMap((batch) => box.take(batch, start));
+}
+
 describe("a mailbox", () => {
   it("numbers messages and gives them back in order, in portions", () => {
     const { box } = open();
@@ -72,7 +86,7 @@ describe("a mailbox", () => {
       const now = start + at * hour;
       box.take([message(now)], now);
       box.acknowledge("phone", box.last, now);
-      for (let work = box.archiveWork(now); work; work = box.archiveWork(now)) box.archivedTo(work.done);
+      archive(box, now);
     }
     expect(kv.written / 640).toBeLessThan(1.05);
     expect(kv.size).toBe(1);
@@ -87,10 +101,51 @@ describe("a mailbox", () => {
     expect(kv.written).toBe(1);
   });
 
+  it("costs as good as nothing but the messages' rows where it is tidied all the time", () => {
+    const { box, kv } = open();
+    let now = start;
+    const minute = () => {
+      now += 60_000;
+      box.take([message(now)], now);
+      box.acknowledge("phone", box.last, now);
+      archive(box, now);
+    };
+    // From then on every minute something is old enough to go.
+    for (let at = 0; at < 15 * 60; at += 1) minute();
+    const before = kv.written;
+    for (let at = 0; at < 60; at += 1) {
+      minute();
+      box.tidy(now);
+    }
+    expect((kv.written - before) / 60).toBeLessThan(1.3);
+  });
+
+  it("knows a repetition also when so much came since that it made room", () => {
+    const { box, kv } = open();
+    const once = message(start);
+    box.take([once], start);
+    let now = start;
+    while (box.last < serverLimits.mailboxMessages + 100) {
+      now += 1_000;
+      box.take(
+        Array.from({ length: 50 }, () => message(now)),
+        now,
+      );
+      box.acknowledge("phone", box.last, now);
+      archive(box, now);
+    }
+    expect(box.read(0, { count: 1, size: 1 }, now).letters[0]?.id).not.toBe(once.id);
+    const before = box.last;
+    for (const one of [box, new Mailbox(kv, () => [])]) {
+      const [again] = one.take([{ ...once, time: now }], now);
+      expect(again).toEqual({ ok: true, value: { time: start, repeated: true } });
+    }
+    expect(box.last).toBe(before);
+  });
+
   it("is full above its limit while no device has taken anything, and makes room when one has", () => {
     const { box } = open();
-    const fill = Array.from({ length: serverLimits.mailboxMessages }, () => message(start));
-    expect(box.take(fill, start).every(({ ok }) => ok)).toBe(true);
+    expect(fill(box).every(({ ok }) => ok)).toBe(true);
     expect(box.take([message(start)], start)[0]).toMatchObject({ ok: false, error: { name: "mailboxFull" } });
     expect(box.waiting).toBe(serverLimits.mailboxMessages);
     box.acknowledge("phone", 100, start);
@@ -98,22 +153,50 @@ describe("a mailbox", () => {
     expect(box.take([message(start)], start)[0]?.ok).toBe(true);
     expect(box.read(0, { count: 1, size: 0 }, start).letters[0]?.seq).toBe(1);
     // What D1 has, too, makes room for others.
-    for (let work = box.archiveWork(start); work; work = box.archiveWork(start)) box.archivedTo(work.done);
+    archive(box, start);
     expect(box.take([message(start)], start)[0]?.ok).toBe(true);
     expect(box.read(0, { count: 1, size: 0 }, start).letters[0]?.seq).toBeGreaterThan(1);
   });
 
   it("asks for another try when every device has everything and D1 has nothing for long", () => {
     const { box } = open();
-    const fill = () => {
-      const messages = Array.from({ length: serverLimits.mailboxMessages - 1 }, () => message(start));
-      const taken = box.take(messages, start);
+    const delivered = () => {
+      const taken = fill(box, serverLimits.mailboxMessages - 1);
       box.acknowledge("phone", box.last, start);
       return taken;
     };
-    expect(fill().every(({ ok }) => ok)).toBe(true);
-    expect(fill().every(({ ok }) => ok)).toBe(true);
-    expect(fill().at(-1)).toMatchObject({ error: { name: "unavailable", retryAfter: 5 } });
+    expect(delivered().every(({ ok }) => ok)).toBe(true);
+    expect(delivered().every(({ ok }) => ok)).toBe(true);
+    expect(delivered().at(-1)).toMatchObject({ error: { name: "unavailable", retryAfter: 5 } });
+  });
+
+  it("that is full reads little to refuse what comes", () => {
+    const { box, kv } = open();
+    fill(box);
+    const before = kv.read;
+    const taken = box.take(
+      Array.from({ length: 64 }, () => message(start)),
+      start,
+    );
+    expect(taken.every((one) => !one.ok && one.error.name === "mailboxFull")).toBe(true);
+    expect(kv.read - before).toBeLessThan(200);
+  });
+
+  it("that is full reads little to make room, while one device is far behind", () => {
+    const { box, kv } = open([
+      { instanceId: "phone", start: 0 },
+      { instanceId: "laptop", start: 0 },
+    ]);
+    fill(box);
+    box.acknowledge("phone", box.last, start);
+    archive(box, start);
+    const before = kv.read;
+    const taken = box.take(
+      Array.from({ length: 64 }, () => message(start)),
+      start,
+    );
+    expect(taken.every(({ ok }) => ok)).toBe(true);
+    expect(kv.read - before).toBeLessThan(200);
   });
 
   it.each([

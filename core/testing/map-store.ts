@@ -1,9 +1,11 @@
 import type { KeyValue } from "../key-value";
 
-/** An object's storage in a test: values are copies, as they are after a restart, and writes are counted. */
+/** An object's storage in a test: values are copies, as they are after a restart, and reads and writes are counted. */
 export class MapStore implements KeyValue {
   /** Rows written, deletes included. */
   written = 0;
+  /** Values read. */
+  read = 0;
   /** Set, the next writes fail. */
   failing = false;
   #values = new Map<string, unknown>();
@@ -13,6 +15,7 @@ export class MapStore implements KeyValue {
   }
 
   get<T>(key: string): T | undefined {
+    this.read += 1;
     return structuredClone(this.#values.get(key)) as T | undefined;
   }
 

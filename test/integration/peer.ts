@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import type { CallSession } from "../../durable-objects/call-session/call-session";
 import type { Env } from "../../durable-objects/env";
 import { callSession, userHub } from "../../durable-objects/names";
-import type { UserAddress } from "../../durable-objects/user-hub/rpc";
+import type { NewInstance, UserAddress } from "../../durable-objects/user-hub/rpc";
 import type {
   CallEvent,
   CallFrame,
@@ -36,12 +36,17 @@ export const hangup: CallOperation = { op: "hangup" };
 let sequence = 0;
 
 /** Registers an instance of a user with its hub, as the Worker does after checking a signature. */
-export async function register(userId: string, applicationKey = application): Promise<string> {
+export async function register(
+  userId: string,
+  applicationKey = application,
+  more: Partial<Pick<NewInstance, "deviceId" | "instanceExpires">> = {},
+): Promise<string> {
   sequence += 1;
   const result = await userHub(bindings, { applicationKey, userId }).register({
     user: { applicationKey, userId },
     proof: { kind: "nonce", nonce: `n${sequence}`, expires: Number.MAX_SAFE_INTEGER },
     reference: "test",
+    ...more,
   });
   if (!result.ok) throw new Error(result.error.name);
   return result.value.instanceId;
