@@ -134,7 +134,7 @@ export function messageProblem({ id, to, text, headers }: OutgoingMessage): Mess
   return null;
 }
 
-/** It has no UTF-8: stored, it would come back as another text. */
+/** It has no UTF-8: stored, it would come back as another text. Not `\p{Surrogate}`, which Hermes does not know. */
 function hasLoneSurrogate(text: string): boolean {
-  return /\p{Surrogate}/u.test(text);
+  return /[\uD800-\uDFFF]/u.test(text);
 }

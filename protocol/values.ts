@@ -1,11 +1,9 @@
 /** The few rules about values that both sides check. */
 import { limits } from "./limits";
 
-const encoder = new TextEncoder();
-
 /** The length of a text in UTF-8 bytes. */
 export function byteLength(text: string): number {
-  return encoder.encode(text).length;
+  return new TextEncoder().encode(text).length;
 }
 
 /** 1 to 40 characters, each printable ASCII 0x21 to 0x7E. Source: SPEC section 1. */
