@@ -162,6 +162,8 @@ type FloorFrame = { sent: string } | { incoming: { id: string; from: string } } 
 export class Naive extends Correspondent {
   /** Whether it tells the sender that it has a message. */
   acknowledges = false;
+  /** Whether only the recipient's object writes a row. */
+  oneRow = false;
 
   static async open(floor: Program, userId: string): Promise<Naive> {
     const one = new Naive(userId, new WebSocket(`${floor.url.replace(/^http/, "ws")}/mailbox/${userId}`));
@@ -171,7 +173,8 @@ export class Naive extends Correspondent {
 
   /** It knows no frame with several messages. */
   override send(to: string[], ids: string[]): void {
-    for (const id of ids) this.say({ send: { id, from: this.userId, to, text } });
+    const { oneRow } = this;
+    for (const id of ids) this.say({ send: { id, from: this.userId, to, text, oneRow } });
   }
 
   protected override hear(frame: FloorFrame): void {

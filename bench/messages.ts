@@ -89,7 +89,7 @@ const newIds = (count: number) => Array.from({ length: count }, newId);
 
 function throughput(name: string, ours: Rates, floor: Rates, aim?: number): string {
   const goal = aim === undefined ? "" : `   aim ≥ ${aim}`;
-  return `${name.padEnd(34)} ${ours}   floor ${floor}   ratio ${(ours.median / floor.median).toFixed(2)}${goal}`;
+  return `${name.padEnd(42)} ${ours}   floor ${floor}   ratio ${(ours.median / floor.median).toFixed(2)}${goal}`;
 }
 
 async function benchPair(demo: Demo, floor: Program, rounds = 5, count = 5_000): Promise<void> {
@@ -146,11 +146,22 @@ async function benchPairs(demo: Demo, floor: Program, rounds = 5, seconds = 3): 
     rates?.add(count, performance.now() - began);
     await settle();
   };
+  // What the floor leaves out: it tells nobody of a delivery. And what it could leave out: a row.
+  const [telling, oneRow] = [new Rates(), new Rates()];
+  const as = (how: Partial<Pick<Naive, "acknowledges" | "oneRow">>) => {
+    for (const person of theirs.flat()) Object.assign(person, { acknowledges: false, oneRow: false, ...how });
+    return theirs;
+  };
   for (let round = -1; round < rounds; round++) {
-    await run(mine, round < 0 ? undefined : ours);
-    await run(theirs, round < 0 ? undefined : naive);
+    const rates = (one: Rates) => (round < 0 ? undefined : one);
+    await run(mine, rates(ours));
+    await run(as({}), rates(naive));
+    await run(as({ acknowledges: true }), rates(telling));
+    await run(as({ oneRow: true }), rates(oneRow));
   }
   console.log(throughput(`${pairs} pairs, closed loop`, ours, naive, 1.5));
+  console.log(throughput("  beside a floor that tells of the delivery", ours, telling));
+  console.log(throughput("  a floor with one row, beside the floor", oneRow, naive));
   for (const person of [...mine, ...theirs].flat()) person.close();
 }
 
