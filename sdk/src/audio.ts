@@ -1,6 +1,6 @@
 import type { Call } from "./call";
 import type { Devices } from "./devices";
-import { makeError, toError } from "./errors";
+import { makeError } from "./errors";
 import type { Log } from "./log";
 
 type Output = HTMLAudioElement & { setSinkId?: (id: string) => Promise<void> };
@@ -132,7 +132,7 @@ export class AudioController {
     if (this.#output) this.#route(element).catch(() => {});
     element.play()?.catch((error: unknown) => {
       if (this.#elements.get(call) !== element) return;
-      this.#log("warning", "media", `The browser does not play the call yet: ${toError(error).message}`);
+      this.#log("warning", "media", `Not played yet: ${error}`);
     });
   }
 
@@ -151,7 +151,7 @@ export class AudioController {
       if (gone(outputs, this.#output)) await this.setOutputDevice("");
       if (gone(inputs, this.#devices.microphone)) await this.setInputDevice("");
     } catch (error) {
-      this.#log("warning", "media", `Routing failed: ${toError(error).message}`);
+      this.#log("warning", "media", `Routing failed: ${error}`);
     }
   }
 }

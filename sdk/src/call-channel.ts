@@ -39,7 +39,7 @@ export class CallChannel {
   }
 
   get position(): CallPosition {
-    return { callId: this.callId, ...(this.origin && { origin: this.origin }), ack: this.#ack };
+    return { callId: this.callId, origin: this.origin, ack: this.#ack };
   }
 
   /** A description of this side is on its way: another one would only pile up. */

@@ -9,13 +9,14 @@ import {
   parseAddress,
   type Synced,
 } from "../../protocol";
+import { Alarm } from "./alarm";
 import { Call } from "./call";
 import { CallChannel } from "./call-channel";
 import type { CallContext, CallStart } from "./call-context";
 import type { Connection } from "./connection";
 import { Emitter } from "./emitter";
 import { makeError } from "./errors";
-import { type Timer, timedUuid } from "./runtime";
+import { timedUuid } from "./runtime";
 
 const acknowledgeMs = 2_000;
 /** Fewer events wait for an operation to carry the acknowledgement: alone, it would cost the server two requests. */
@@ -47,7 +48,7 @@ export class CallClient extends Emitter<CallClientEvents> {
   readonly #channels = new Map<string, CallChannel>();
   readonly #unacknowledged = new Map<string, CallPosition>();
   readonly #past = new Set<string>();
-  #acknowledging: Timer | undefined;
+  readonly #acknowledging: Alarm;
   /** Events since the last acknowledgement that went out alone. */
   #heard = 0;
 
@@ -58,6 +59,7 @@ export class CallClient extends Emitter<CallClientEvents> {
     this.#ended = context.ended;
     this.#connection = connection;
     this.#mustRun = mustRun;
+    this.#acknowledging = new Alarm(context.runtime);
   }
 
   /** The calls that have not ended. */
@@ -141,7 +143,7 @@ export class CallClient extends Emitter<CallClientEvents> {
       this.#calls.get(frame.callId)?.receive(frame.event);
     }
     const { callId, origin, seq } = frame;
-    const position = this.#channels.get(callId)?.position ?? { callId, ...(origin && { origin }), ack: seq };
+    const position = this.#channels.get(callId)?.position ?? { callId, origin, ack: seq };
     this.#unacknowledged.set(callId, position);
     this.#heard += 1;
     this.#scheduleAcknowledge();
@@ -151,7 +153,7 @@ export class CallClient extends Emitter<CallClientEvents> {
   /** @internal */
   close(): void {
     for (const call of this.calls) call.hangup();
-    this.#context.runtime.clearTimeout(this.#acknowledging);
+    this.#acknowledging.clear();
     this.#channels.clear();
     this.removeListeners();
   }
@@ -203,7 +205,7 @@ export class CallClient extends Emitter<CallClientEvents> {
     try {
       call.emit("transferred", this.callUser(to, { video: call.video !== "off" }));
     } catch (error) {
-      this.#context.log("warning", "call", `transfer of ${call.callId} failed: ${String(error)}`);
+      this.#context.log("warning", "call", `transfer of ${call.callId} failed: ${error}`);
     }
   }
 
@@ -216,15 +218,14 @@ export class CallClient extends Emitter<CallClientEvents> {
 
   /** What an operation did not carry along goes out by itself, together, after a while. */
   #scheduleAcknowledge(): void {
-    if (this.#acknowledging !== undefined || this.#heard < acknowledgeEvents) return;
-    this.#acknowledging = this.#context.runtime.setTimeout(() => {
-      this.#acknowledging = undefined;
+    if (this.#acknowledging.isSet || this.#heard < acknowledgeEvents) return;
+    this.#acknowledging.set(acknowledgeMs, () => {
       if (this.#unacknowledged.size > 0) {
         const calls = [...this.#unacknowledged.values()];
         if (!this.#connection.tell({ type: "ack", calls })) return;
         this.#unacknowledged.clear();
       }
       this.#heard = 0;
-    }, acknowledgeMs);
+    });
   }
 }

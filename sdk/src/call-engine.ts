@@ -274,5 +274,6 @@ export class CallEngine {
 }
 
 function sameMedia(one: MediaState, other: MediaState): boolean {
-  return one.muted === other.muted && one.held === other.held && one.video === other.video;
+  // Both are made here, in one order.
+  return JSON.stringify(one) === JSON.stringify(other);
 }

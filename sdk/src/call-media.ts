@@ -1,6 +1,7 @@
 /** One call's RTCPeerConnection: offers, answers, candidates in batches, tracks. W3C's "perfect negotiation". */
 import { type Candidate, type IceServer, limits, type SessionDescription } from "../../protocol";
-import type { Runtime, Timer, WebRtc } from "./runtime";
+import { Alarm } from "./alarm";
+import type { Runtime, WebRtc } from "./runtime";
 
 const batchMs = 20;
 
@@ -37,7 +38,7 @@ export class CallMedia {
   #connecting = false;
   /** The other side's candidates, kept while this side must not be seen by its network. */
   #remote: Candidate[] = [];
-  #batch: Timer | undefined;
+  readonly #batch: Alarm;
   #offering = false;
   #negotiating = false;
   #answer: SessionDescription | undefined;
@@ -46,6 +47,7 @@ export class CallMedia {
   constructor(options: MediaOptions) {
     const { webrtc, iceServers, forceRelay, hooks } = options;
     this.#options = options;
+    this.#batch = new Alarm(options.runtime);
     this.pc = new webrtc.RTCPeerConnection({
       iceServers,
       bundlePolicy: "max-bundle",
@@ -150,7 +152,7 @@ export class CallMedia {
   }
 
   close(): void {
-    this.#options.runtime.clearTimeout(this.#batch);
+    this.#batch.clear();
     this.pc.onicecandidate = this.pc.ontrack = this.pc.onnegotiationneeded = null;
     this.pc.close();
   }
@@ -202,14 +204,13 @@ export class CallMedia {
   }
 
   #schedule(): void {
-    this.#batch ??= this.#options.runtime.setTimeout(() => this.#flush(), batchMs);
+    if (!this.#batch.isSet) this.#batch.set(batchMs, () => this.#flush());
   }
 
   #flush(): void {
-    const { runtime, hooks } = this.#options;
-    runtime.clearTimeout(this.#batch);
-    this.#batch = undefined;
-    while (this.#gathered.length > 0) hooks.candidates(this.#gathered.splice(0, limits.candidatesPerFrame));
+    this.#batch.clear();
+    while (this.#gathered.length > 0)
+      this.#options.hooks.candidates(this.#gathered.splice(0, limits.candidatesPerFrame));
   }
 
   /** A candidate of a description that lost a glare, or of an old generation, is none that matters. */

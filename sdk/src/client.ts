@@ -58,6 +58,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
   #backgroundSupported = false;
   /** The server's clock less ours, milliseconds. */
   #clockOffset = 0;
+  readonly #serverNow = () => this.#runtime.now() + this.#clockOffset;
   #wasOnline = false;
   #unlisten: (() => void)[] = [];
 
@@ -91,10 +92,8 @@ export class CarillonClient extends Emitter<ClientEvents> {
     this.#connection = this.#makeConnection(baseUrl);
     const webrtc = options.webrtc ?? defaultWebRtc();
     const devices = new Devices(webrtc);
-    this.#ice = new IceServers(
-      this.#runtime,
-      () => this.#serverNow(),
-      () => this.#connection.request<IceServersResult>({ type: "iceServers" }),
+    this.#ice = new IceServers(this.#runtime, this.#serverNow, () =>
+      this.#connection.request<IceServersResult>({ type: "iceServers" }),
     );
     const calls = () => this.callClient.calls;
     this.audioController = new AudioController(devices, calls, this.#log);
@@ -109,7 +108,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
       userId,
       registrar: this.#registrar,
       connection: this.#connection,
-      serverNow: () => this.#serverNow(),
+      serverNow: this.#serverNow,
     });
   }
 
@@ -301,10 +300,6 @@ export class CarillonClient extends Emitter<ClientEvents> {
     return this.#backgroundSupported || !this.#runtime.page.hidden();
   }
 
-  #serverNow(): number {
-    return this.#runtime.now() + this.#clockOffset;
-  }
-
   #mustLive(): void {
     if (this.#status === "terminated") throw makeError("terminated");
   }
@@ -328,7 +323,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
       audioPacketMs,
       prewarmMicrophone,
       displayName,
-      serverNow: () => this.#serverNow(),
+      serverNow: this.#serverNow,
       online: () => this.#connection.online,
       inFront: () => this.#inFront(),
       hidden: () => this.#runtime.page.hidden(),

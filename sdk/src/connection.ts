@@ -19,9 +19,10 @@ import {
   tokenSubprotocolPrefix,
   type Welcome,
 } from "../../protocol";
-import { CarillonError, makeError, toError } from "./errors";
+import { Alarm } from "./alarm";
+import { CarillonError, isUnauthorized, makeError, toError } from "./errors";
 import type { Log } from "./log";
-import type { Runtime, Socket, Timer } from "./runtime";
+import type { Runtime, Socket } from "./runtime";
 
 /** A frame with an id, before it has one. */
 type WithoutId<F> = F extends { id: number } ? Omit<F, "id"> : never;
@@ -56,8 +57,6 @@ const urgentPongMs = 3_000;
 const stableMs = 5_000;
 const requestMs = 15_000;
 
-const unauthorizedErrors = new Set(["instanceRevoked", "tokenExpired", "invalidToken", "unauthorized"]);
-
 interface Pending {
   frame: ClientFrame;
   /** Idempotent: sent again on a new socket. Call operations are the call channel's business. */
@@ -75,15 +74,19 @@ export class Connection {
   #attempt = 0;
   #nextId = 1;
   #welcomedAt = 0;
-  #retry: Timer | undefined;
-  #deadline: Timer | undefined;
-  #ping: Timer | undefined;
+  readonly #retry: Alarm;
+  /** Until then something has to be heard. */
+  readonly #deadline: Alarm;
+  readonly #ping: Alarm;
   #unlisten: (() => void)[] = [];
   /** Set while a token is fetched, so that two triggers do not open two sockets. */
   #connecting = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#retry = new Alarm(options.runtime);
+    this.#deadline = new Alarm(options.runtime);
+    this.#ping = new Alarm(options.runtime);
   }
 
   get online(): boolean {
@@ -109,7 +112,7 @@ export class Connection {
     if (goodbye) this.#write({ type: "goodbye" });
     this.#wanted = false;
     for (const unlisten of this.#unlisten.splice(0)) unlisten();
-    this.#options.runtime.clearTimeout(this.#retry);
+    this.#retry.clear();
     this.#detach(1000);
     for (const pending of this.#pending.values()) pending.reply({ ok: false, error: error.body });
     this.#pending.clear();
@@ -119,30 +122,22 @@ export class Connection {
   request<T extends object>(frame: RequestFrame): Promise<T> {
     const { runtime } = this.#options;
     return new Promise((resolve, reject) => {
-      const id = this.#nextId++;
       const timer = runtime.setTimeout(() => {
         this.#pending.delete(id);
         reject(makeError("networkLost"));
       }, requestMs);
-      const reply = (answer: Reply) => {
+      const id = this.#ask(frame, true, (answer) => {
         runtime.clearTimeout(timer);
         if (answer.ok) resolve(answer.value as T);
         else reject(new CarillonError(answer.error));
-      };
-      const pending: Pending = { frame: { ...frame, id } as ClientFrame, again: true, reply };
-      this.#pending.set(id, pending);
-      if (this.#welcomed) this.#write(pending.frame);
+      });
     });
   }
 
   /** Sends something once. False when there is no connection; no reply comes when it drops meanwhile. */
   post(frame: RequestFrame, reply: (reply: Reply) => void): boolean {
-    if (!this.#welcomed) return false;
-    const id = this.#nextId++;
-    const pending: Pending = { frame: { ...frame, id } as ClientFrame, again: false, reply };
-    this.#pending.set(id, pending);
-    this.#write(pending.frame);
-    return true;
+    if (this.#welcomed) this.#ask(frame, false, reply);
+    return this.#welcomed;
   }
 
   /** Says something that is not answered. False when there is no connection. */
@@ -150,10 +145,18 @@ export class Connection {
     return this.#welcomed && this.#write(frame);
   }
 
+  #ask(frame: RequestFrame, again: boolean, reply: Pending["reply"]): number {
+    const id = this.#nextId++;
+    const pending: Pending = { frame: { ...frame, id } as ClientFrame, again, reply };
+    this.#pending.set(id, pending);
+    if (this.#welcomed) this.#write(pending.frame);
+    return id;
+  }
+
   async #connect(): Promise<void> {
     const { runtime, token, url } = this.#options;
     if (this.#connecting || this.#socket) return;
-    runtime.clearTimeout(this.#retry);
+    this.#retry.clear();
     this.#connecting = true;
     try {
       const protocols = [subprotocol, tokenSubprotocolPrefix + (await token())];
@@ -168,7 +171,6 @@ export class Connection {
   }
 
   #attach(socket: Socket): void {
-    const { runtime } = this.#options;
     this.#socket = socket;
     this.#refusal = undefined;
     socket.onopen = () => {
@@ -178,15 +180,15 @@ export class Connection {
     socket.onmessage = (event: { data: unknown }) => this.#read(event.data);
     socket.onclose = (event: { code: number }) => this.#dropped(event.code);
     socket.onerror = () => {};
-    this.#deadline = runtime.setTimeout(() => this.#dead("no welcome"), welcomeMs);
+    this.#deadline.set(welcomeMs, () => this.#dead("no welcome"));
   }
 
   #detach(code: number): void {
     const socket = this.#socket;
     if (!socket) return;
     const { runtime, onOffline } = this.#options;
-    runtime.clearTimeout(this.#deadline);
-    runtime.clearTimeout(this.#ping);
+    this.#deadline.clear();
+    this.#ping.clear();
     socket.onopen = socket.onmessage = socket.onclose = null;
     this.#socket = undefined;
     try {
@@ -202,7 +204,7 @@ export class Connection {
   }
 
   #dead(why: string): void {
-    this.#options.log("warning", "connection", `The connection is dead: ${why}.`);
+    this.#options.log("warning", "connection", `Dead: ${why}.`);
     this.#dropped(4000);
   }
 
@@ -217,11 +219,11 @@ export class Connection {
       return;
     }
     if (code === closeCodes.replaced) {
-      log("warning", "connection", "The same connection was opened elsewhere; this one stays closed.");
+      log("warning", "connection", "Replaced: it stays closed.");
       this.close(false, makeError("terminated"));
       return;
     }
-    if (code === closeCodes.unauthorized || unauthorizedErrors.has(refusal?.name ?? "")) {
+    if (code === closeCodes.unauthorized || (refusal && isUnauthorized(refusal))) {
       return void this.#replaceToken();
     }
     const atLeast = code === closeCodes.rateLimited ? backoffMs.most / 2 : 0;
@@ -251,8 +253,7 @@ export class Connection {
   #schedule(atLeastMs: number): void {
     const { runtime } = this.#options;
     const ceiling = Math.min(backoffMs.most, backoffMs.first * 2 ** this.#attempt++);
-    runtime.clearTimeout(this.#retry);
-    this.#retry = runtime.setTimeout(() => void this.#connect(), atLeastMs + runtime.random() * ceiling);
+    this.#retry.set(atLeastMs + runtime.random() * ceiling, () => void this.#connect());
   }
 
   #fail(error: CarillonError): void {
@@ -273,19 +274,15 @@ export class Connection {
   }
 
   #sendPing(limitMs: number): void {
-    const { runtime } = this.#options;
-    runtime.clearTimeout(this.#ping);
-    runtime.clearTimeout(this.#deadline);
-    this.#deadline = runtime.setTimeout(() => this.#dead("no pong"), limitMs);
+    this.#ping.clear();
+    this.#deadline.set(limitMs, () => this.#dead("no pong"));
     this.#raw("ping");
   }
 
   /** Something was heard: the socket lives. */
   #alive(): void {
-    const { runtime } = this.#options;
-    runtime.clearTimeout(this.#deadline);
-    runtime.clearTimeout(this.#ping);
-    this.#ping = runtime.setTimeout(() => this.#sendPing(pongMs), limits.pingSeconds * 1_000);
+    this.#deadline.clear();
+    this.#ping.set(limits.pingSeconds * 1_000, () => this.#sendPing(pongMs));
   }
 
   #read(data: unknown): void {
@@ -295,7 +292,7 @@ export class Connection {
     try {
       frame = JSON.parse(data) as ServerFrame;
     } catch {
-      this.#options.log("error", "connection", "The server sent a frame that cannot be read.");
+      this.#options.log("error", "connection", "A frame cannot be read.");
       return;
     }
     this.#take(frame);
@@ -314,8 +311,7 @@ export class Connection {
       case "refused":
         // The close code follows; a server that does not close is closed on.
         this.#refusal = frame.error;
-        runtime.clearTimeout(this.#deadline);
-        this.#deadline = runtime.setTimeout(() => this.#dropped(4000), 1_000);
+        this.#deadline.set(1_000, () => this.#dropped(4000));
         return;
       case "answer":
         this.#settle(frame.id, { ok: true, value: frame.result });
@@ -325,11 +321,7 @@ export class Connection {
           this.#settle(frame.id, { ok: false, error: frame.error });
           return;
         }
-        log(
-          "error",
-          "connection",
-          `The server refused a frame: ${frame.error.detail ?? frame.error.message}`,
-        );
+        log("error", "connection", `A frame was refused: ${frame.error.detail ?? frame.error.message}`);
         return;
       default:
         onFrame(frame);

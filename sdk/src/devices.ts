@@ -29,15 +29,11 @@ export class Devices {
   }
 
   async openMicrophone(): Promise<MediaStreamTrack> {
-    const [track] = await this.#get({ audio: this.#audio() });
-    if (!track) throw makeError("deviceMissing");
-    return track;
+    return first(await this.#get({ audio: this.#audio() }));
   }
 
   async openCamera(): Promise<MediaStreamTrack> {
-    const [track] = await this.#get({ video: this.#video() });
-    if (!track) throw makeError("deviceMissing");
-    return track;
+    return first(await this.#get({ video: this.#video() }));
   }
 
   async openScreen(): Promise<MediaStreamTrack> {
@@ -46,9 +42,7 @@ export class Devices {
     const stream = await mediaDevices.getDisplayMedia({ video: true }).catch((error: unknown) => {
       throw mediaError(error);
     });
-    const [track] = stream.getVideoTracks();
-    if (!track) throw makeError("deviceMissing");
-    return track;
+    return first(stream.getVideoTracks());
   }
 
   /** The devices of a kind. Their labels are empty until the person has allowed one. */
@@ -96,6 +90,11 @@ export class Devices {
       throw mediaError(error);
     }
   }
+}
+
+function first([track]: MediaStreamTrack[]): MediaStreamTrack {
+  if (!track) throw makeError("deviceMissing");
+  return track;
 }
 
 function mediaError(error: unknown): CarillonError {

@@ -58,6 +58,11 @@ export function makeError(name: ClientErrorName, detail?: string, cause?: unknow
   return new CarillonError(clientErrorBody(name, extra), cause);
 }
 
+/** The server does not accept who asks. */
+export function isUnauthorized({ errorCode }: ErrorBody): boolean {
+  return Math.floor(errorCode / 100) === 401;
+}
+
 /** Any thrown value as a {@link CarillonError}; `name` says what an unknown one means here. */
 export function toError(thrown: unknown, name: ClientErrorName = "internal"): CarillonError {
   if (thrown instanceof CarillonError) return thrown;

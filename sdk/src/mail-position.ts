@@ -77,7 +77,7 @@ export class MailPositions {
       });
       return position;
     } catch (error) {
-      this.#log("error", "messages", `The position was not stored: ${error}`);
+      this.#log("error", "messages", `Position not stored: ${error}`);
       return undefined;
     }
   }

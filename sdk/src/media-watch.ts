@@ -1,7 +1,8 @@
 /** Watches whether media arrives, how well, and restarts ICE while it does not. */
+import { Alarm } from "./alarm";
 import type { CallMedia } from "./call-media";
 import { readSample, type Sample } from "./quality";
-import type { Runtime, Timer } from "./runtime";
+import type { Runtime } from "./runtime";
 
 const fastMs = 10;
 const fastForMs = 1_000;
@@ -24,8 +25,8 @@ export class MediaWatch {
   #ever = false;
   #packetAt = 0;
   #last: Sample | undefined;
-  #tick: Timer | undefined;
-  #restart: Timer | undefined;
+  readonly #tick: Alarm;
+  readonly #restart: Alarm;
   #stopped = true;
   #connectedAt = 0;
 
@@ -34,7 +35,10 @@ export class MediaWatch {
     private readonly runtime: Runtime,
     private readonly polite: boolean,
     private readonly hooks: WatchHooks,
-  ) {}
+  ) {
+    this.#tick = new Alarm(runtime);
+    this.#restart = new Alarm(runtime);
+  }
 
   get last(): Sample | undefined {
     return this.#last;
@@ -62,8 +66,8 @@ export class MediaWatch {
   stop(): void {
     this.#stopped = true;
     this.media.pc.onconnectionstatechange = null;
-    this.runtime.clearTimeout(this.#tick);
-    this.runtime.clearTimeout(this.#restart);
+    this.#tick.clear();
+    this.#restart.clear();
   }
 
   /** The network or the active connection came back: new paths at once, if the old ones are gone. */
@@ -73,7 +77,7 @@ export class MediaWatch {
 
   /** The peer restarts: this side need not. */
   peerRestarts(): void {
-    if (!this.#flowing && this.#restart !== undefined) this.#armRestart(restartEveryMs);
+    if (!this.#flowing && this.#restart.isSet) this.#armRestart(restartEveryMs);
   }
 
   #stateChanged(): void {
@@ -88,27 +92,26 @@ export class MediaWatch {
 
   #soon(): void {
     if (this.#stopped || this.#flowing) return;
-    this.runtime.clearTimeout(this.#tick);
+    this.#tick.clear();
     void this.#look();
   }
 
   #schedule(ms: number): void {
-    this.runtime.clearTimeout(this.#tick);
-    this.#tick = this.runtime.setTimeout(() => void this.#look(), ms);
+    this.#tick.set(ms, () => void this.#look());
   }
 
   async #look(): Promise<void> {
     const { pc } = this.media;
-    const now = this.runtime.now();
+    const hurries = () =>
+      !this.#flowing &&
+      this.#connectedAt > 0 &&
+      this.runtime.now() - this.#connectedAt <= fastForMs &&
+      hasSources(pc);
     // Cheap and exact, where getStats() is cached by the browser; but not in every runtime.
     if (!this.#flowing && !this.#ever && pc.connectionState === "connected" && heard(pc)) this.#came();
-    if (this.#flowing || !this.#connectedAt || now - this.#connectedAt > fastForMs || !hasSources(pc)) {
-      await this.#sample();
-    }
+    if (!hurries()) await this.#sample();
     if (this.#stopped) return;
-    const fast =
-      !this.#flowing && this.#connectedAt > 0 && now - this.#connectedAt <= fastForMs && hasSources(pc);
-    this.#schedule(fast ? fastMs : this.#flowing ? sampleMs : slowMs);
+    this.#schedule(hurries() ? fastMs : this.#flowing ? sampleMs : slowMs);
   }
 
   async #sample(): Promise<void> {
@@ -126,8 +129,7 @@ export class MediaWatch {
     this.#packetAt = this.runtime.now();
     if (this.#flowing) return;
     this.#flowing = this.#ever = true;
-    this.runtime.clearTimeout(this.#restart);
-    this.#restart = undefined;
+    this.#restart.clear();
     this.hooks.flowing(true);
   }
 
@@ -136,7 +138,7 @@ export class MediaWatch {
       this.#flowing = false;
       this.hooks.flowing(false);
     }
-    if (this.#restart !== undefined || this.#stopped) return;
+    if (this.#restart.isSet || this.#stopped) return;
     if (this.polite) this.#armRestart(calleeWaitsMs);
     else this.#tryRestart();
   }
@@ -147,8 +149,7 @@ export class MediaWatch {
   }
 
   #armRestart(ms: number): void {
-    this.runtime.clearTimeout(this.#restart);
-    this.#restart = this.runtime.setTimeout(() => this.#tryRestart(), ms);
+    this.#restart.set(ms, () => this.#tryRestart());
   }
 }
 

@@ -105,7 +105,7 @@ export class Outgoing {
       });
       for (const message of gone) over(message, { failed: [], error: clientErrorBody("expired") });
     } catch (error) {
-      log("error", "messages", `The queue was not read: ${error}`);
+      log("error", "messages", `Queue not read: ${error}`);
     }
     this.#lookLater();
     this.#flush();
@@ -232,7 +232,7 @@ export class Outgoing {
       for (const { id } of messages) this.#done.delete(id);
     } catch (error) {
       // It is sent again after a reload, and recognized by its id.
-      this.#context.log("error", "messages", `The queue was not stored: ${error}`);
+      this.#context.log("error", "messages", `Queue not stored: ${error}`);
     }
   }
 
@@ -240,7 +240,7 @@ export class Outgoing {
     const { runtime, log } = this.#context;
     const backoffMs = runtime.random() * Math.min(backoffMostMs, backoffFirstMs * 2 ** this.#attempt++);
     const ms = retryAfter === undefined ? backoffMs : retryAfter * 1_000;
-    log("info", "messages", `${name}: sending goes on in ${ms} ms.`);
+    log("info", "messages", `${name}: waits ${ms} ms.`);
     this.#pause.set(ms, () => this.#flush());
   }
 }

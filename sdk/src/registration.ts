@@ -1,6 +1,6 @@
 /** The instance: how it is registered once, kept, renewed and forgotten. SPEC section 1. */
 import type { ErrorBody, RegistrationRequest, RegistrationResult } from "../../protocol";
-import { CarillonError, makeError, toError } from "./errors";
+import { CarillonError, isUnauthorized, makeError } from "./errors";
 import type { Log } from "./log";
 import type { Runtime } from "./runtime";
 import type { CarillonStorage } from "./storage";
@@ -79,7 +79,7 @@ export class Registrar {
     const { runtime, log } = this.#options;
     if (!instance || runtime.now() < (instance.issued + instance.expires) / 2) return;
     this.#locked(() => this.#renew(instance)).catch((error: unknown) =>
-      log("warning", "registration", `Not renewed: ${toError(error).message}`),
+      log("warning", "registration", `Not renewed: ${error}`),
     );
   }
 
@@ -98,16 +98,7 @@ export class Registrar {
     { instanceToken }: Instance,
     body?: object,
   ): Promise<unknown> {
-    return this.#fetch(path, {
-      method,
-      headers: {
-        authorization: `Bearer ${instanceToken}`,
-        ...(body && { "content-type": "application/json" }),
-      },
-      ...(body && { body: JSON.stringify(body) }),
-      // The page may be closing: statistics go out all the same.
-      keepalive: true,
-    });
+    return this.#fetch(method, path, body, `Bearer ${instanceToken}`);
   }
 
   /** Undefined when this device is not registered. */
@@ -194,19 +185,25 @@ export class Registrar {
       ...(deviceId && { deviceId }),
       ...credentials,
     };
-    const result = await this.#fetch("/v1/instances", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-    });
-    return this.#keep(result as RegistrationResult);
+    return this.#keep((await this.#fetch("POST", "/v1/instances", body)) as RegistrationResult);
   }
 
-  async #fetch(path: string, init: RequestInit): Promise<unknown> {
+  async #fetch(method: string, path: string, json?: object, authorization?: string): Promise<unknown> {
     const { runtime, baseUrl } = this.#options;
-    const response = await runtime.fetch(baseUrl + path, init).catch((error: unknown) => {
-      throw makeError("networkLost", undefined, error);
-    });
+    const response = await runtime
+      .fetch(baseUrl + path, {
+        method,
+        headers: {
+          ...(authorization && { authorization }),
+          ...(json && { "content-type": "application/json" }),
+        },
+        ...(json && { body: JSON.stringify(json) }),
+        // The page may be closing: statistics go out all the same.
+        keepalive: !!authorization,
+      })
+      .catch((error: unknown) => {
+        throw makeError("networkLost", undefined, error);
+      });
     const text = await response.text();
     const body: unknown =
       text && /json/.test(response.headers.get("content-type") ?? "") ? JSON.parse(text) : {};
@@ -219,7 +216,7 @@ export class Registrar {
 
 /** A renewal that the server refused leads to a new registration; one that did not reach it is an error. */
 function ifNotRefused(error: unknown): undefined {
-  if (error instanceof CarillonError && Math.floor(error.code / 100) === 401) return undefined;
+  if (error instanceof CarillonError && isUnauthorized(error.body)) return undefined;
   throw error;
 }
 

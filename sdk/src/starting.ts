@@ -1,7 +1,8 @@
 /** A start under way: it settles in every case, and the time that the app takes for credentials is its own. */
+import { Alarm } from "./alarm";
 import { type CarillonError, makeError, toError } from "./errors";
 import type { Credentials, Registration } from "./registration";
-import type { Runtime, Timer } from "./runtime";
+import type { Runtime } from "./runtime";
 
 const startMs = 15_000;
 const credentialsMs = 30_000;
@@ -16,12 +17,13 @@ export class Starting {
   readonly #runtime: Runtime;
   readonly #expired: (error: CarillonError) => void;
   #settle: ((error?: CarillonError) => void) | undefined;
-  #deadline: Timer | undefined;
+  readonly #deadline: Alarm;
 
   /** `expired`: the time is over, and the start is to be settled. */
   constructor(runtime: Runtime, expired: (error: CarillonError) => void) {
     this.#runtime = runtime;
     this.#expired = expired;
+    this.#deadline = new Alarm(runtime);
   }
 
   begin(): Promise<void> {
@@ -33,7 +35,7 @@ export class Starting {
   }
 
   settle(error?: CarillonError): void {
-    this.#runtime.clearTimeout(this.#deadline);
+    this.#deadline.clear();
     this.promise = undefined;
     this.#settle?.(error);
   }
@@ -57,7 +59,6 @@ export class Starting {
   }
 
   #setDeadline(ms: number, error: () => CarillonError): void {
-    this.#runtime.clearTimeout(this.#deadline);
-    this.#deadline = this.#runtime.setTimeout(() => this.#expired(error()), ms);
+    this.#deadline.set(ms, () => this.#expired(error()));
   }
 }

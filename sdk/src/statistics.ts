@@ -1,7 +1,6 @@
 /** What is told of a call when it is over: `POST /v1/statistics`. */
 import type { CallStatistics, EndCause } from "../../protocol";
 import type { CallDirection } from "./call-types";
-import { toError } from "./errors";
 import type { Log } from "./log";
 import type { CallQuality } from "./quality";
 import type { Registrar } from "./registration";
@@ -56,7 +55,7 @@ function statisticsOf(record: CallRecord): CallStatistics {
     time === undefined ? undefined : Math.max(0, Math.round(time - times.started));
   return {
     callId: record.callId,
-    ...(record.origin && { origin: record.origin }),
+    origin: record.origin,
     direction: record.direction,
     endCause: record.endCause,
     errorCode: record.errorCode,
@@ -90,6 +89,6 @@ export async function uploadStatistics(
     await registrar.authorized("POST", "/v1/statistics", instance, statisticsOf(record));
   } catch (error) {
     if (again) runtime.setTimeout(() => void uploadStatistics(runtime, registrar, log, record, false), 5_000);
-    else log("warning", "statistics", `Not uploaded: ${toError(error).message}`);
+    else log("warning", "statistics", `Not uploaded: ${error}`);
   }
 }
