@@ -2,6 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { userHub } from "../../durable-objects/names";
+import type { UserAddress } from "../../durable-objects/user-hub/rpc";
 import { UserHub } from "../../durable-objects/user-hub/user-hub";
 import { closeCodes, serverLimits } from "../../protocol";
 import { application, bindings, hubLater, messageId, messageOf, Peer, register, someone } from "./peer";
@@ -397,26 +398,44 @@ describe("a user who is forgotten", () => {
 });
 
 describe("sockets that were refused", () => {
-  it("lock nobody out", async () => {
-    const userId = someone("bob");
-    const [revoked, good] = [await register(userId), await register(userId)];
-    await userHub(bindings, { applicationKey: application, userId }).revoke(revoked, "test");
-    for (let count = 0; count < serverLimits.connectionsPerUser; count += 1) {
-      const refused = await Peer.connect(userId, { instanceId: revoked, hello: false });
-      expect((await refused.frame("refused")).error.name).toBe("instanceRevoked");
+  /** By clients that do not go when they are told to. */
+  async function refused(user: UserAddress, instanceId: string, count: number): Promise<WebSocket[]> {
+    const claims = JSON.stringify({ ...user, instanceId, reference: "test" });
+    const headers = { upgrade: "websocket", "x-carillon-claims": claims };
+    const sockets: WebSocket[] = [];
+    while (sockets.length < count) {
+      const { webSocket } = await userHub(bindings, user).fetch("https://hub/v1/connect", { headers });
+      // Not accepted: it hears nothing and does not answer.
+      if (webSocket) sockets.push(webSocket);
     }
-    await Peer.connect(userId, { instanceId: good });
+    return sockets;
+  }
+
+  const leaveAtLast = (sockets: WebSocket[]) => {
+    for (const socket of sockets) {
+      socket.accept();
+      socket.close();
+    }
+  };
+
+  it("lock nobody out", async () => {
+    const user = { applicationKey: application, userId: someone("bob") };
+    const [revoked, good] = [await register(user.userId), await register(user.userId)];
+    await userHub(bindings, user).revoke(revoked, "test");
+    const sockets = await refused(user, revoked, serverLimits.connectionsPerUser);
+    await Peer.connect(user.userId, { instanceId: good });
+    leaveAtLast(sockets);
   });
 
   it("are no connections of the user", async () => {
-    const userId = someone("bob");
-    const instanceId = await register(userId);
-    const hub = userHub(bindings, { applicationKey: application, userId });
+    const user = { applicationKey: application, userId: someone("bob") };
+    const instanceId = await register(user.userId);
+    const hub = userHub(bindings, user);
     await hub.setBlocked(true, "test");
-    const refused = await Peer.connect(userId, { instanceId, hello: false });
-    expect((await refused.frame("refused")).error.name).toBe("userBlocked");
+    const sockets = await refused(user, instanceId, 1);
     await hub.setBlocked(false, "test");
     expect(await hub.instances()).toMatchObject([{ instanceId, connections: 0 }]);
     expect((await hub.presence()).online).toBe(false);
+    leaveAtLast(sockets);
   });
 });
