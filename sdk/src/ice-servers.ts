@@ -1,4 +1,5 @@
 import type { IceServer, IceServersResult } from "../../protocol";
+import { Alarm } from "./alarm";
 import type { Runtime } from "./runtime";
 
 /** A call does not wait longer: host candidates are better than nothing. */
@@ -40,8 +41,7 @@ export class IceServers {
 
   /** Within a second, with the best that is known. */
   async get(): Promise<IceServer[]> {
-    const timeout = new Promise<void>((resolve) => this.runtime.setTimeout(resolve, waitMs));
-    await Promise.race([this.prefetch(), timeout]);
+    await Promise.race([this.prefetch(), new Alarm(this.runtime).wait(waitMs)]);
     return this.#servers;
   }
 }

@@ -173,6 +173,34 @@ test("each tab has its own position, and the stored one never goes back", async 
   expect(texts(third)).toEqual([]);
 });
 
+test("a storage that hangs keeps nobody from connecting, and what comes meanwhile is acknowledged later", async () => {
+  let answer = (_: string) => {};
+  const hangs = new Promise<string>((resolve) => {
+    answer = resolve;
+  });
+  const client = alice.client({
+    storage: {
+      get: async (key) => (key.endsWith(":mail") ? hangs : alice.stored.get(key)),
+      set: async (key, value) => void alice.stored.set(key, value),
+      delete: async (key) => void alice.stored.delete(key),
+    },
+  });
+  const seen = recorded(client);
+  void client.start();
+  await world.pass(4_990);
+  expect(hellos()).toEqual([]);
+  await world.pass(20);
+  expect(hellos().map(({ mail }) => mail)).toEqual([{}]);
+  put("1", "2");
+  await world.pass(20);
+  expect(texts(seen)).toEqual(["1", "2"]);
+  expect(acks()).toEqual([]);
+  answer('{"instanceId":"instance","ack":1,"notes":7}');
+  await world.pass(20);
+  expect(acks()).toEqual([{ ack: 2, notes: 7 }]);
+  expect(stored()).toEqual({ instanceId: "instance", ack: 2, notes: 7 });
+});
+
 test("a listener that terminates the client hears the rest at the next launch", async () => {
   const client = await alice.started();
   const seen = recorded(client);

@@ -27,18 +27,18 @@ export class MailPositions {
     this.#log = log;
   }
 
-  /** For hello. */
-  get position(): MailPosition {
-    const { ack, notes } = this.#position;
-    return { ack, notes };
-  }
-
   /** Before hello: finds this instance's position, and sees to it that what hello says is stored. */
   async prepare(instanceId: string): Promise<void> {
     const fresh = this.#position.instanceId !== instanceId;
     if (fresh) this.#position = { instanceId };
     await this.#store(fresh);
+  }
+
+  /** Hello says so. */
+  hello(): MailPosition {
     this.#acknowledged = this.#position;
+    const { ack, notes } = this.#position;
+    return { ack, notes };
   }
 
   /** False for a repetition. */
@@ -70,7 +70,8 @@ export class MailPositions {
       await this.#stored.change((stored) => {
         const { instanceId } = this.#position;
         const before = stored?.instanceId === instanceId ? stored : { instanceId };
-        if (fresh) this.#position = before;
+        // A slow storage may tell it when this tab has gone on already.
+        if (fresh) this.#position = { ...before, ...this.#position };
         position = this.#position;
         const { ack, notes } = position;
         return { instanceId, ack: latest(before.ack, ack), notes: latest(before.notes, notes) };

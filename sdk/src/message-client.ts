@@ -14,6 +14,7 @@ import {
   type TypingFrame,
   timeOfMessageId,
 } from "../../protocol";
+import { Alarm } from "./alarm";
 import type { Connection } from "./connection";
 import { Emitter } from "./emitter";
 import { makeError, toError } from "./errors";
@@ -40,6 +41,8 @@ import type { TabChannel } from "./tabs";
 const typingMs = 3_000;
 /** No sender makes so many ids in so short a time. */
 const aheadMs = 60_000;
+/** A storage that hangs keeps nobody from connecting: calls do without it. */
+const storageMs = 5_000;
 
 /** What messages need of the client. */
 export interface MessageContext {
@@ -222,12 +225,14 @@ export class MessageClient extends Emitter<MessageClientEvents> {
     this.#instanceId = instanceId;
     this.#openTabs();
     void this.#outgoing.look();
-    await this.#positions.prepare(instanceId);
+    const alarm = new Alarm(this.#context.runtime);
+    await Promise.race([this.#positions.prepare(instanceId), alarm.wait(storageMs)]);
+    alarm.clear();
   }
 
   /** @internal */
   hello(): Pick<Hello, "mail"> {
-    return this.#supported ? { mail: this.#positions.position } : {};
+    return this.#supported ? { mail: this.#positions.hello() } : {};
   }
 
   /** @internal */
@@ -315,7 +320,7 @@ export class MessageClient extends Emitter<MessageClientEvents> {
         const { body, message, retryAfter = 1 } = toError(thrown);
         if (isTemporary(body)) {
           over = 0;
-          await new Promise<void>((resolve) => runtime.setTimeout(resolve, retryAfter * 1_000));
+          await new Alarm(runtime).wait(retryAfter * 1_000);
         } else if (over > 1) {
           // One of them is to blame: the others shall not suffer for it.
           over = 0;
