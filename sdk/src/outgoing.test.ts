@@ -181,6 +181,27 @@ test("when it was too much, it waits as long as the server says, and the order s
   expect(events).toEqual(taken().map((text) => `sent ${text}`));
 });
 
+test("a wait that no timer can hold makes no hot loop", async () => {
+  const client = await alice.started();
+  mail.refusal = () => errorBody("rateLimited", { retryAfter: 3_000_000 });
+  await send(client, "1");
+  await world.pass(hourMs - 100);
+  expect(frames()).toEqual(["1"]);
+  mail.refusal = () => undefined;
+  await world.pass(200);
+  expect(taken()).toEqual(["1"]);
+});
+
+test("an answer that says nothing of the messages is trouble on the server", async () => {
+  const client = await alice.started();
+  const { events } = recorded(client);
+  mail.oddAnswers.push({}, { results: null }, { results: [] });
+  await send(client, "1");
+  await world.pass(10_000);
+  expect(mail.oddAnswers).toEqual([]);
+  expect(events).toEqual(["sent 1"]);
+});
+
 test("a server in trouble is asked again, later and later", async () => {
   const client = await alice.started();
   const { events } = recorded(client);
@@ -334,6 +355,25 @@ test("a message that is given up just when the client terminates is told of at t
   alice.network = "up";
   await alice.start(client);
   expect(events).toEqual(["failed bob expired"]);
+});
+
+test.each([
+  ["terminate", ["2", "3"]],
+  ["logOut", []],
+] as const)("%s() at the first of several messages that are given up", async (end, later) => {
+  const client = await alice.started();
+  const { failures } = recorded(client);
+  client.messageClient.on("messageFailed", () => void client[end]().catch(() => {}));
+  alice.network = "down";
+  alice.cut();
+  await send(client, "1", "2", "3");
+  await world.pass(12.1 * hourMs);
+  expect(failures.map(({ message }) => message?.text)).toEqual(["1"]);
+  const next = alice.client();
+  const after = recorded(next);
+  alice.network = "up";
+  await alice.start(next);
+  expect(after.failures.map(({ message }) => message?.text)).toEqual(later);
 });
 
 test("a message that is on its way in the twelfth hour is not given up by any tab", async () => {

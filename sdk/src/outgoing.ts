@@ -103,7 +103,14 @@ export class Outgoing {
         gone = this.#closed ? [] : (messages ?? []).filter(isOver);
         return messages?.filter((message) => !gone.includes(message));
       });
-      for (const message of gone) over(message, { failed: [], error: clientErrorBody("expired") });
+      // Not after a listener has terminated the client: the next launch tells of the others.
+      const untold = gone.filter((message) => {
+        if (this.#closed) return true;
+        over(message, { failed: [], error: clientErrorBody("expired") });
+        return false;
+      });
+      // Unless the user has logged out: no queue is left then.
+      if (untold.length > 0) await queue.change((messages) => messages && [...untold, ...messages]);
     } catch (error) {
       log("error", "messages", `Queue not read: ${error}`);
     }
@@ -184,7 +191,7 @@ export class Outgoing {
       this.#refused(messages, reply.error);
       return;
     }
-    const { results } = reply.value as SendResult;
+    const results = (reply.value as Partial<SendResult> | undefined)?.results ?? [];
     let trouble: ErrorBody | undefined;
     const over = messages.filter((message) => {
       const outcome = results.find(({ id }) => id === message.id);

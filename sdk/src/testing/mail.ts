@@ -12,6 +12,7 @@ import {
   type SendFailure,
   type SendMessages,
   type SendOutcome,
+  type SendResult,
   type ServerFrame,
 } from "../../../protocol";
 import type { Wire } from "./server";
@@ -47,6 +48,8 @@ export class FakeMail {
   readonly read: { from: string | null; id: string }[] = [];
   /** So late comes an answer to messages. */
   answerMs = 0;
+  /** Answered to messages in place of what became of them. */
+  readonly oddAnswers: object[] = [];
   /** What is wrong with a whole frame. */
   refusal: (frame: SendMessages) => ErrorBody | undefined = () => undefined;
   /** What becomes of a message, where it is not taken. */
@@ -127,7 +130,8 @@ export class FakeMail {
       this.#outcomes.set(name, outcome);
       return outcome;
     });
-    const answer = () => this.network.send(connection, { type: "answer", id: frame.id, result: { results } });
+    const result = (this.oddAnswers.shift() as SendResult | undefined) ?? { results };
+    const answer = () => this.network.send(connection, { type: "answer", id: frame.id, result });
     if (this.answerMs > 0) setTimeout(answer, this.answerMs);
     else answer();
   }
