@@ -72,6 +72,12 @@ test("past half of its life the instance is renewed in the background", async ()
   await client.terminate();
 });
 
+test("an answer that breaks off is a network that was lost", async () => {
+  const broken = new ReadableStream({ start: (controller) => controller.error(new Error("reset")) });
+  const client = alice.client({ fetch: async () => new Response(broken, { status: 201 }) });
+  await expect(client.start()).rejects.toMatchObject({ errorName: "networkLost" });
+});
+
 test("registerFailed ends the start with the app's reason", async () => {
   const client = alice.client();
   client.removeListeners();

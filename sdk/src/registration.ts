@@ -190,7 +190,7 @@ export class Registrar {
 
   async #fetch(method: string, path: string, json?: object, authorization?: string): Promise<unknown> {
     const { runtime, baseUrl } = this.#options;
-    const response = await runtime
+    const [response, text] = await runtime
       .fetch(baseUrl + path, {
         method,
         headers: {
@@ -201,10 +201,10 @@ export class Registrar {
         // The page may be closing: statistics go out all the same.
         keepalive: !!authorization,
       })
+      .then(async (response) => [response, await response.text()] as const)
       .catch((error: unknown) => {
         throw makeError("networkLost", undefined, error);
       });
-    const text = await response.text();
     const body: unknown =
       text && /json/.test(response.headers.get("content-type") ?? "") ? JSON.parse(text) : {};
     if (response.ok) return body;
