@@ -22,7 +22,6 @@ export interface CallContext {
   online(): boolean;
   /** The app is in front, or may take calls in the background. */
   inFront(): boolean;
-  hidden(): boolean;
   /** Plays what comes in. */
   play(call: Call): void;
   setPlayout(call: Call, on: boolean): void;

@@ -59,7 +59,9 @@ export class Call extends Emitter<CallEvents> {
     this.headers = start.headers;
     this.#videoOffered = start.video;
     this.#progress = new CallProgress(context.runtime, context.serverNow, start.times);
-    if (start.direction === "incoming") this.#receivedIn = context.hidden() ? "background" : "active";
+    if (start.direction === "incoming") {
+      this.#receivedIn = context.runtime.page.hidden() ? "background" : "active";
+    }
     this.#remoteMedia = { muted: false, held: false, video: start.video ? "on" : "off" };
     this.#engine = new CallEngine(context, channel, this.#progress, start, {
       play: () => context.play(this),

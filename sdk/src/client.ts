@@ -58,6 +58,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
   #backgroundSupported = false;
   /** The server's clock less ours, milliseconds. */
   #clockOffset = 0;
+  readonly #inFront = () => this.#backgroundSupported || !this.#runtime.page.hidden();
   readonly #serverNow = () => this.#runtime.now() + this.#clockOffset;
   #wasOnline = false;
   #unlisten: (() => void)[] = [];
@@ -281,7 +282,10 @@ export class CarillonClient extends Emitter<ClientEvents> {
     network?.addEventListener?.("change", nudge);
     this.#unlisten = [
       page.on("online", nudge),
-      page.on("visible", () => this.#tellState()),
+      page.on("visible", () => {
+        this.#tellState();
+        this.messageClient.inFront();
+      }),
       page.on("hidden", () => this.#tellState()),
       () => network?.removeEventListener?.("change", nudge),
     ];
@@ -294,10 +298,6 @@ export class CarillonClient extends Emitter<ClientEvents> {
   /** Hello says it too, so nothing is lost while there is no connection. */
   #tellState(): void {
     if (this.#connection.online) this.#connection.post({ type: "state", state: this.#state() }, () => {});
-  }
-
-  #inFront(): boolean {
-    return this.#backgroundSupported || !this.#runtime.page.hidden();
   }
 
   #mustLive(): void {
@@ -325,8 +325,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
       displayName,
       serverNow: this.#serverNow,
       online: () => this.#connection.online,
-      inFront: () => this.#inFront(),
-      hidden: () => this.#runtime.page.hidden(),
+      inFront: this.#inFront,
       play: (call) => this.audioController.play(call),
       setPlayout: (call, on) => this.audioController.setPlayout(call, on),
       ended: (call, record) => {

@@ -240,6 +240,11 @@ export class MessageClient extends Emitter<MessageClientEvents> {
     if (this.#supported) this.#outgoing.online(this.#instanceId);
   }
 
+  /** @internal The page is visible now. */
+  inFront(): void {
+    this.#outgoing.inFront();
+  }
+
   /** @internal */
   offline(): void {
     this.#outgoing.offline();

@@ -423,6 +423,52 @@ test("when the tab that sends is gone, another goes on where it was", async () =
   expect(await second.messageClient.outgoing()).toEqual([]);
 });
 
+/** The first tab keeps its turn, but nothing that it sends arrives. */
+function suspendFirst(): void {
+  const [{ from } = { from: "" }] = world.server.received;
+  const original = mail.take.bind(mail);
+  mail.take = (connection, frame) => {
+    if (frame.type !== "send" || `${connection.userId}/${connection.hello.connectionId}` !== from)
+      original(connection, frame);
+  };
+}
+
+test("the tab that comes to the front sends, where the one that did is suspended with its turn", async () => {
+  const first = await alice.started();
+  alice.page.fire("hidden");
+  const second = await alice.started();
+  const seen = [first, second].map(recorded);
+  const original = mail.take;
+  suspendFirst();
+  await send(second, "1");
+  await world.pass(5_000);
+  expect(taken()).toEqual([]);
+  alice.page.fire("visible");
+  await world.pass(20);
+  expect(taken()).toEqual(["1"]);
+  for (const { events } of seen) expect(events).toEqual(["sent 1"]);
+  // The other one does not send, and goes on when the turn is free again.
+  mail.take = original;
+  await send(first, "2");
+  await world.pass(20);
+  expect(mail.frames.map(({ messages }) => messages.length)).toEqual([1, 1]);
+  await second.terminate();
+  await send(first, "3");
+  await world.pass(20);
+  expect(taken()).toEqual(["1", "2", "3"]);
+  expect(seen[0]?.events).toEqual(["sent 1", "sent 2", "sent 3"]);
+});
+
+test("a tab that is opened in front sends, where the one that did is suspended with its turn", async () => {
+  await alice.started();
+  suspendFirst();
+  const second = await alice.started();
+  const { events } = recorded(second);
+  await send(second, "1");
+  await world.pass(20);
+  expect(events).toEqual(["sent 1"]);
+});
+
 test("a tab without a connection leaves the sending to one that has it", async () => {
   const [first, second] = [await alice.started(), await alice.started()];
   const [, events] = [recorded(second), recorded(first).events];

@@ -50,6 +50,8 @@ export class Outgoing {
   #sending = false;
   /** The server has told its time: the device's own may be wrong by days. */
   #onTime = false;
+  /** The name of the turn; empty without a connection. */
+  #turn = "";
   #endTurn: (() => void) | undefined;
   /** The frame that is not answered yet. */
   #underWay: OutgoingMessage[] = [];
@@ -120,17 +122,39 @@ export class Outgoing {
 
   online(instanceId: string): void {
     this.#onTime = true;
-    this.#endTurn = takeTurn(this.#context.runtime.locks, `carillon:send:${instanceId}`, () => {
-      this.#sending = true;
-      void this.look();
-    });
+    this.#turn = `carillon:send:${instanceId}`;
+    this.inFront();
+  }
+
+  /** The tab that has the turn may be suspended, and not know that its connection is gone: the one in front takes it. */
+  inFront(): void {
+    if (this.#turn && !this.#sending) this.#takeTurn(!this.#context.runtime.page.hidden());
   }
 
   /** Another tab may have a connection still, and send. */
   offline(): void {
+    this.#turn = "";
+    this.#stop();
+    this.#endTurn?.();
+  }
+
+  #takeTurn(steal: boolean): void {
+    const begin = () => {
+      this.#sending = true;
+      void this.look();
+    };
+    const lost = () => {
+      this.#stop();
+      this.#takeTurn(false);
+    };
+    // One that waits for its turn does not wait any more when it steals it.
+    this.#endTurn?.();
+    this.#endTurn = takeTurn(this.#context.runtime.locks, this.#turn, steal, begin, lost);
+  }
+
+  #stop(): void {
     this.#sending = false;
     this.#answered();
-    this.#endTurn?.();
   }
 
   close(): void {
@@ -216,10 +240,9 @@ export class Outgoing {
       this.#wait(error);
       return;
     }
-    const [message, ...others] = messages;
-    this.#alone = others.length > 0 ? messages.length : this.#alone;
-    if (message && others.length === 0) {
-      this.#context.over(message, { failed: [], error });
+    if (messages.length > 1) this.#alone = messages.length;
+    else {
+      for (const message of messages) this.#context.over(message, { failed: [], error });
       this.#settled(messages);
     }
     this.#flush();

@@ -9,10 +9,11 @@ test("one has the turn at a time, and one that was withdrawn never gets it", asy
   const begun: (() => void)[] = [];
   const turn = (name: string) => {
     const begins = new Promise<void>((resolve) => begun.push(resolve));
-    const end = takeTurn(locks, "turn", () => {
+    const begin = () => {
       turns.push(name);
       begun[Number(name)]?.();
-    });
+    };
+    const end = takeTurn(locks, "turn", false, begin, () => {});
     return { begins, end };
   };
   const [first, second, third] = [turn("0"), turn("1"), turn("2")];
@@ -25,6 +26,32 @@ test("one has the turn at a time, and one that was withdrawn never gets it", asy
   third?.end();
   await locked(locks, "turn", async () => turns.push("free"));
   expect(turns).toEqual(["0", "2", "free"]);
+});
+
+test("a turn that is stolen is lost to the one who had it, and nobody else", async () => {
+  const turns: string[] = [];
+  const turn = (name: string, steal: boolean) =>
+    new Promise<() => void>((resolve) => {
+      const end = takeTurn(
+        locks,
+        "stolen",
+        steal,
+        () => resolve(() => end()),
+        () => turns.push(`${name} lost it`),
+      );
+    });
+  await turn("first", false);
+  takeTurn(
+    locks,
+    "stolen",
+    false,
+    () => turns.push("second"),
+    () => turns.push("second lost it"),
+  )();
+  const end = await turn("third", true);
+  end();
+  await locked(locks, "stolen", async () => turns.push("free"));
+  expect(turns).toEqual(["first lost it", "free"]);
 });
 
 test("what one tab posts all others hear, until they close", async () => {

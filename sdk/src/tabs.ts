@@ -2,7 +2,11 @@
 
 /** `navigator.locks`, as much of it as is used. */
 export interface Locks {
-  request<T>(name: string, options: { signal?: AbortSignal }, run: () => Promise<T>): Promise<T>;
+  request<T>(
+    name: string,
+    options: { signal?: AbortSignal; steal?: boolean },
+    run: () => Promise<T>,
+  ): Promise<T>;
 }
 
 /** What one tab posts, all others hear. */
@@ -16,20 +20,35 @@ export function locked<T>(locks: Locks | undefined, name: string, run: () => Pro
   return locks ? locks.request(name, {}, run) : run();
 }
 
-/** Takes a turn, as soon as no other tab has it, and keeps it until what is returned is called, or the tab closes. */
-export function takeTurn(locks: Locks | undefined, name: string, begin: () => void): () => void {
+/**
+ * Takes a turn, as soon as no other tab has it, or (`steal`) at once, and keeps it until what is returned
+ * is called, the tab closes, or another tab steals it: then `lost` is called.
+ */
+export function takeTurn(
+  locks: Locks | undefined,
+  name: string,
+  steal: boolean,
+  begin: () => void,
+  lost: () => void,
+): () => void {
   const withdraw = new AbortController();
   let over = false;
+  let begun = false;
   let end = () => withdraw.abort();
   const run = () =>
     new Promise<void>((resolve) => {
       end = resolve;
-      if (over) resolve();
-      else begin();
+      if (over) return resolve();
+      begun = true;
+      begin();
     });
   if (!locks) begin();
-  // Rejects when it is withdrawn while another tab has the turn.
-  else locks.request(name, { signal: withdraw.signal }, run).catch(() => {});
+  else {
+    // Rejects when it is withdrawn while another tab has the turn, and when it is stolen. Not both options at once.
+    locks.request(name, steal ? { steal } : { signal: withdraw.signal }, run).catch(() => {
+      if (begun && !over) lost();
+    });
+  }
   return () => {
     over = true;
     end();

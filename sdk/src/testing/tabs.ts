@@ -5,9 +5,10 @@ interface Request {
   tab: object;
   name: string;
   run(): Promise<unknown>;
+  reject(reason: unknown): void;
 }
 
-/** As the browser's: in the order of the requests, and given back when a tab is gone. */
+/** As the browser's: in the order of the requests, given back when a tab is gone, and stolen. */
 export class FakeTabs {
   readonly #held = new Map<string, Request>();
   #waiting: Request[] = [];
@@ -16,11 +17,19 @@ export class FakeTabs {
 
   locks(tab: object): Locks {
     return {
-      request: <T>(name: string, { signal }: { signal?: AbortSignal }, run: () => Promise<T>) =>
+      request: <T>(
+        name: string,
+        { signal, steal }: { signal?: AbortSignal; steal?: boolean },
+        run: () => Promise<T>,
+      ) =>
         new Promise<T>((resolve, reject) => {
           if (this.#gone.has(tab)) return;
-          const request = { tab, name, run: () => run().then(resolve, reject) };
-          this.#waiting.push(request);
+          const request = { tab, name, run: () => run().then(resolve, reject), reject };
+          if (steal) {
+            this.#held.get(name)?.reject(new DOMException("Stolen", "AbortError"));
+            this.#held.delete(name);
+            this.#waiting.unshift(request);
+          } else this.#waiting.push(request);
           signal?.addEventListener("abort", () => {
             if (!this.#waiting.includes(request)) return;
             this.#waiting = this.#waiting.filter((other) => other !== request);
