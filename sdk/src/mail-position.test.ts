@@ -167,7 +167,10 @@ test("each tab has its own position, and the stored one never goes back", async 
   expect(stored()).toEqual({ instanceId: "instance", ack: 3 });
   put("4");
   await world.pass(20);
-  expect(seen.map(texts)).toEqual([["1", "2", "3", "4"], ["4"]]);
+  expect(seen.map(texts)).toEqual([
+    ["1", "2", "3", "4"],
+    ["1", "2", "3", "4"],
+  ]);
   const third = await relaunched();
   expect(hellos().at(-1)?.mail).toEqual({ ack: 4 });
   expect(texts(third)).toEqual([]);

@@ -22,6 +22,8 @@ export interface MailConnection {
   userId: string;
   hello: Hello;
   wire: Wire | undefined;
+  /** Of one instance. */
+  token: string;
 }
 
 type Unnumbered<N> = N extends { seq: number } ? Omit<N, "seq"> : never;
@@ -31,6 +33,8 @@ interface Box {
   notes: Note[];
   /** Somebody's device has everything up to here. */
   acked: number;
+  /** What that was when an instance came first, by its token: there it starts, having no position. */
+  starts: Map<string, number>;
 }
 
 export interface MailNetwork {
@@ -66,7 +70,9 @@ export class FakeMail {
     const { mail } = connection.hello;
     if (!mail) return;
     const box = this.#box(connection.userId);
-    const messages = box.mail.filter(({ seq }) => seq > (mail.ack ?? box.acked));
+    const start = box.starts.get(connection.token) ?? box.acked;
+    box.starts.set(connection.token, start);
+    const messages = box.mail.filter(({ seq }) => seq > (mail.ack ?? start));
     const notes = box.notes.filter(({ seq }) => seq > (mail.notes ?? 0));
     if (messages.length > 0) this.network.send(connection, { type: "mail", messages });
     if (notes.length > 0) this.network.send(connection, { type: "notes", notes });
@@ -167,7 +173,7 @@ export class FakeMail {
   }
 
   #box(userId: string): Box {
-    const box = this.#boxes.get(userId) ?? { mail: [], notes: [], acked: 0 };
+    const box = this.#boxes.get(userId) ?? { mail: [], notes: [], acked: 0, starts: new Map() };
     this.#boxes.set(userId, box);
     return box;
   }

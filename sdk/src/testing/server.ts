@@ -26,6 +26,7 @@ interface Connection {
   userId: string;
   hello: Hello;
   wire: Wire | undefined;
+  token: string;
 }
 
 /** A party's side of a call: its numbered events and how far its operations came. */
@@ -75,7 +76,7 @@ export class FakeServer {
       receive: (text) => {
         if (text === "ping") return wire.send("pong");
         const frame = JSON.parse(text) as ClientFrame;
-        if (frame.type === "hello") connection = this.#hello(userId, frame, wire);
+        if (frame.type === "hello") connection = this.#hello(userId, frame, wire, token);
         else if (connection) this.#take(connection, frame);
       },
       gone: () => {
@@ -103,7 +104,7 @@ export class FakeServer {
     if (session) this.#end(session, () => cause, error);
   }
 
-  #hello(userId: string, hello: Hello, wire: Wire): Connection | undefined {
+  #hello(userId: string, hello: Hello, wire: Wire, token: string): Connection | undefined {
     const key = `${userId}/${hello.connectionId}`;
     this.received.push({ from: key, frame: hello });
     if (this.refusal) {
@@ -112,7 +113,7 @@ export class FakeServer {
       wire.close(code);
       return undefined;
     }
-    const connection = { key, userId, hello, wire };
+    const connection = { key, userId, hello, wire, token };
     this.connections.set(key, connection);
     this.#send(wire, {
       type: "welcome",

@@ -232,7 +232,7 @@ export class World {
 export function instance(userId: string, lifeMs = 30 * 86_400_000, instanceId = "instance") {
   return {
     instanceId,
-    instanceToken: `${userId}:token`,
+    instanceToken: `${userId}:${instanceId}`,
     expiresAt: new Date(Date.now() + lifeMs).toISOString(),
   };
 }
