@@ -178,6 +178,8 @@ export class Phone {
     client.on("stopped", () => log.add("client", "stopped"));
     client.on("failed", (error: CarillonError) => {
       log.add("client", `failed: ${error.code} ${error.message}`, "error");
+      // It does not come back; its messages would go on asking.
+      void client.terminate();
       if (this.session?.client !== client) return;
       // The instance was revoked, or the client cannot go on: back to the form.
       this.session = undefined;
