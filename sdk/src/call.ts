@@ -357,7 +357,7 @@ export class Call extends Emitter<CallEvents> {
 
   #finish(cause: EndCause, error?: CarillonError): void {
     if (!this.#progress.end(cause, error)) return;
-    this.#context.log("info", "call", `${this.callId} ended: ${cause}${error ? `, ${error.message}` : ""}`);
+    this.#context.log("info", "call", `${this.callId} ended: ${cause} ${error ?? ""}`);
     this.#engine.close();
     this.emit("ended", this);
     const { here, answeredHere, firstMedia } = this.#progress;

@@ -213,7 +213,7 @@ export class Connection {
     this.#detach(4000);
     if (!this.#wanted) return;
     const { log } = this.#options;
-    log("info", "connection", `Closed with code ${code}${refusal ? `, ${refusal.name}` : ""}.`);
+    log("info", "connection", `Closed: ${code} ${refusal?.name ?? ""}`);
     if (code === closeCodes.versionRefused || refusal?.name === "versionRefused") {
       this.#fail(refusal ? new CarillonError(refusal) : makeError("versionRefused"));
       return;

@@ -21,7 +21,7 @@ export class IceServers {
 
   /** Asks if what is here is about to expire. Never rejects. */
   prefetch(): Promise<void> {
-    if (this.serverNow() < this.#until) return Promise.resolve();
+    if (this.fresh) return Promise.resolve();
     this.#fetching ??= this.ask()
       .then(({ iceServers, expiresAt }) => {
         this.#servers = iceServers;
