@@ -15,6 +15,8 @@ export const quiet = {
   WRANGLER_HIDE_BANNER: "true",
   NO_UPDATE_NOTIFIER: "1",
   FORCE_COLOR: "0",
+  // wrangler dev's own record of every request and frame: several durable writes for each.
+  X_LOCAL_OBSERVABILITY: "false",
 };
 
 /** The oldest Node that these scripts run on; the tools bring their own, newer one. */
