@@ -87,7 +87,7 @@ export async function writeReads(
   const ids = messages.map(({ from, id }) => [id, from ?? ""]);
   const { results } = await db
     .prepare(
-      `UPDATE messages SET states = json_patch(states, json_object(?2, json_patch(
+      `UPDATE messages INDEXED BY messages_by_id SET states = json_patch(states, json_object(?2, json_patch(
          json_object('delivered', CAST(?3 AS INTEGER), 'read', CAST(?3 AS INTEGER)),
          (SELECT value FROM json_each(messages.states) WHERE key = ?2))))
        WHERE (message_id, application_key, sender) IN

@@ -19,7 +19,7 @@ export async function forgetOldMessages(db: D1Database, now: number, rows = rows
   // A message id is a UUIDv7, and D1 has an index that begins with it.
   const oldMessages = db
     .prepare(
-      `DELETE FROM messages WHERE (message_id, application_key, sender) IN
+      `DELETE FROM messages INDEXED BY messages_by_id WHERE (message_id, application_key, sender) IN
        (SELECT message_id, application_key, sender FROM messages
         WHERE message_id < ? ORDER BY message_id LIMIT ?)`,
     )
