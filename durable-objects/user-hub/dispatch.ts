@@ -109,14 +109,17 @@ export class Dispatch {
           if (messages.length === 0) return;
           const taken = await this.#take(from, recipient, messages, reference);
           if (this.#retired) return;
-          if (!taken) return outbox.failed(recipient, now());
-          outbox.done(recipient, messages.length);
+          // A message that was accepted is not given up because there is no room just now.
+          const stuck = taken ? noRoomAt(taken) : 0;
+          const settled = messages.slice(0, stuck < 0 ? messages.length : stuck);
+          outbox.done(recipient, settled.length);
           tell(
-            messages.flatMap(({ id }, at): Receipt[] => {
-              const result = taken[at];
+            settled.flatMap(({ id }, at): Receipt[] => {
+              const result = taken?.[at];
               return result && !result.ok ? [{ note: "failed", id, to: recipient, error: result.error }] : [];
             }),
           );
+          if (stuck >= 0) return outbox.failed(recipient, now());
         }
       }),
     );
@@ -128,15 +131,17 @@ export class Dispatch {
     const [first] = copies;
     if (!first) return [];
     try {
-      if (!outbox.has(recipient)) {
-        const taken = await this.#take(first.from, recipient, messages, first.reference);
-        if (taken) return taken;
-      }
+      const { from, reference } = first;
+      const behind = outbox.has(recipient);
+      const taken = behind ? undefined : await this.#take(from, recipient, messages, reference);
+      const stuck = taken ? noRoomAt(taken) : 0;
+      if (taken && stuck < 0) return taken;
       if (this.#retired) return messages.map(() => fail("unavailable"));
-      const stored = outbox.add(recipient, messages, now());
+      const settled = taken?.slice(0, stuck) ?? [];
+      const stored = outbox.add(recipient, messages.slice(settled.length), now());
       const { next } = outbox;
       if (next !== null) await wake(next);
-      return stored;
+      return [...settled, ...stored];
     } catch (error) {
       log("error", "dispatch.failed", { reference: first.reference, error: String(error) });
       return messages.map(() => fail("unavailable"));
@@ -168,6 +173,11 @@ export class Dispatch {
     const wait = this.#rate.take(now, copies);
     return wait > 0 ? errorBody("rateLimited", { detail: "too many messages", retryAfter: wait }) : null;
   }
+}
+
+/** The first message that the recipient's hub has no room for just now; -1 for none. What follows it waits behind it. */
+function noRoomAt(taken: Taken): number {
+  return taken.findIndex((one) => !one.ok && one.error.name === "unavailable");
 }
 
 function problemOfAge(id: string, now: number): ErrorBody | null {

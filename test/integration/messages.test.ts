@@ -3,7 +3,7 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { userHub } from "../../durable-objects/names";
 import { UserHub } from "../../durable-objects/user-hub/user-hub";
-import { serverLimits } from "../../protocol";
+import { fail, serverLimits } from "../../protocol";
 import { application, bindings, hubLater, messageId, messageOf, Peer, register, someone } from "./peer";
 
 afterEach(() => vi.restoreAllMocks());
@@ -320,6 +320,42 @@ describe("the outbox", () => {
     expect(await hubLater(alice.user, hour)).toBe(true);
     await bob.incoming("3");
     expect(bob.mail.map(({ text }) => text)).toEqual(["1", "2", "3"]);
+  });
+
+  it("takes what the recipient's hub has no room for just now", async () => {
+    const [alice, bob] = await pair();
+    const full = vi
+      .spyOn(UserHub.prototype, "take")
+      .mockImplementation(async ({ messages }) => messages.map(() => fail("unavailable")));
+    const [outcome] = await alice.send({ to: [bob.user.userId], text: "later" });
+    expect(outcome?.time).toBeDefined();
+    full.mockRestore();
+    await hubLater(alice.user, 60_000);
+    await bob.incoming("later");
+  });
+
+  it("does not give up what the recipient's hub has no room for just now", async () => {
+    const [alice, bob] = await pair();
+    const take = vi.spyOn(UserHub.prototype, "take").mockRejectedValue(new Error("away"));
+    await alice.send(...["1", "2", "3"].map((text) => ({ to: [bob.user.userId], text })));
+    take.mockRestore();
+    const { take: original } = UserHub.prototype;
+    const busy = vi.spyOn(UserHub.prototype, "take").mockImplementation(async function (
+      this: UserHub,
+      request,
+    ) {
+      const [first, ...others] = request.messages;
+      const taken = await original.call(this, { ...request, messages: first ? [first] : [] });
+      return [...taken, ...others.map(() => fail("unavailable"))];
+    });
+    await hubLater(alice.user, 60_000);
+    await bob.incoming("1");
+    busy.mockRestore();
+    await hubLater(alice.user, hour);
+    await bob.incoming("3");
+    await alice.settled();
+    expect(bob.mail.map(({ text }) => text)).toEqual(["1", "2", "3"]);
+    expect(alice.notes.filter(({ note }) => note === "failed")).toEqual([]);
   });
 
   it("gives up after 30 days and says so", async () => {
