@@ -22,6 +22,7 @@
  */
 import type { ErrorBody } from "./errors";
 import type { MailMessage, MailPosition, Note, OutgoingMessage, SendResult } from "./messages";
+import type { PushPair } from "./push";
 
 /** The versions of this protocol that this build speaks. */
 export const protocolVersions: readonly number[] = [1];
@@ -117,6 +118,7 @@ export type ClientFrame =
   | SetState
   | CallRequest
   | Ack
+  | Relay
   | SendMessages
   | ReadMessages
   | Typing
@@ -200,6 +202,15 @@ export interface Ack {
 }
 
 /**
+ * A push has told of these calls: they are wanted here, also in the background. Answered with their
+ * events and a {@link Synced} each, as after a hello.
+ */
+export interface Relay {
+  type: "relay";
+  calls: CallPosition[];
+}
+
+/**
  * Sends messages, in this order. Answered with {@link SendResult} when each is stored or refused.
  * Have one such request under way at a time: should the rate be exceeded, what is refused is always
  * the end of a frame, and the order in a conversation stays.
@@ -209,6 +220,8 @@ export interface SendMessages {
   id: number;
   /** 1 to 64; the frame's limit holds too. */
   messages: OutgoingMessage[];
+  /** What pushes call the sender; at most 128 bytes. */
+  displayName?: string;
 }
 
 /** The person has read these. Messages that were not sent to this user are passed over. Answered with `{}`. */
@@ -300,8 +313,10 @@ export interface Synced {
   type: "synced";
   callId: string;
   n: number;
-  /** The server knows no such call (any more). */
+  /** The server knows no such call (any more), or it is over for this connection. */
   unknown?: true;
+  /** Why an unknown call is over, as long as that is remembered: a minute. */
+  cause?: EndCause;
 }
 
 /** Messages for this user, in the order of `seq`. */
@@ -333,7 +348,7 @@ export type CallEvent =
       /** When it stops ringing, on the server's clock. */
       ringsUntil: number;
     }
-  | { event: "progressing"; devices: number; time: number }
+  | ({ event: "progressing"; time: number } & Progress)
   | { event: "ringing"; time: number }
   /** To the caller: everything of the callee that was withheld until now. */
   | { event: "answered"; description: SessionDescription; candidates: Candidate[]; time: number }
@@ -349,15 +364,24 @@ export type CallEvent =
 
 /**
  * The answer to an operation on a call. What the operation brought about for the connection that
- * asked comes with it and is not sent as an event as well, unless it is repeated on resume.
+ * asked comes with it and is not sent as an event as well, unless it is repeated on resume: with
+ * `devices`, the answer to a `start`, the call is progressing.
  */
-export interface CallResult {
+export interface CallResult extends Partial<Progress> {
   /** The server's clock, milliseconds since 1970. */
   time: number;
-  /** To `start`: the call is progressing, on so many devices. */
-  devices?: number;
   /** The call is over by this. */
   ended?: Omit<Extract<CallEvent, { event: "ended" }>, "event">;
+}
+
+/** That a call was offered to somebody, and what its caller has to do about it. */
+export interface Progress {
+  /** Connected ones, and ones that a push can wake. */
+  devices: number;
+  /** The caller's app has to have these sent. */
+  pushPairs?: PushPair[];
+  /** The headers did not fit into every push: a device that is woken gets them when it connects. */
+  headersOmitted?: true;
 }
 
 export interface IceServersResult {

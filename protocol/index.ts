@@ -3,4 +3,5 @@ export * from "./frames";
 export * from "./http";
 export * from "./limits";
 export * from "./messages";
+export * from "./push";
 export * from "./values";

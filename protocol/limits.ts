@@ -1,4 +1,4 @@
-/** Every limit and every timer, with the unit in the name. Source: SPEC sections 1 to 4. */
+/** Every limit and every timer, with the unit in the name. Source: SPEC sections 1 to 5. */
 
 /** What clients know of, too. */
 export const limits = {
@@ -12,6 +12,8 @@ export const limits = {
   messagesPerFrame: 64,
   readsPerFrame: 100,
   typingRecipients: 16,
+  /** What an app registers for its own pushes. */
+  pushDataBytes: 1_024,
   /** The SDK tries for so long. */
   messageRetryHours: 12,
   ringSecondsMin: 5,
@@ -37,7 +39,7 @@ export const serverLimits = {
   callsPerSecond: 2,
   callsBurst: 30,
   connectionsPerUser: 64,
-  instancesPerUser: 100,
+  instancesPerUser: 1_000,
   /** Events of one party of a call that nobody has acknowledged. */
   callLogEvents: 1_000,
   callLogBytes: 500_000,
@@ -56,6 +58,20 @@ export const serverLimits = {
   /** A message's id may be so far in the future. */
   messageIdAheadSeconds: 300,
   historyPage: 100,
+  /** Of a push: APNs' alerts and FCM's data, VoIP, and Web Push as it travels, encrypted. */
+  pushBytes: 4_096,
+  pushVoipBytes: 5_120,
+  /** Of a push pair's payload. */
+  pushPairBytes: 100,
+  /** Push pairs that a caller or a sender gets: those of the devices that were last renewed. */
+  pushPairs: 100,
+  /** That a call was missed is worth knowing for so long; a device that was off hears of it then. */
+  missedCallHours: 24,
+  /** Messages that come for a sleeping user within this time are one push. */
+  messagePushSeconds: 5,
+  pushCredentialsPerApplication: 100,
+  /** A provider token is made at most so often, for a key. */
+  providerTokenMinutes: 20,
   ringSeconds: 45,
   connectSeconds: 20,
   mediaLossSeconds: 20,

@@ -8,6 +8,7 @@
  */
 import type { ErrorBody } from "./errors";
 import { limits } from "./limits";
+import type { PushPair } from "./push";
 import { areHeaders, byteLength, isUserId, isUuid } from "./values";
 
 /** A message as its sender hands it in. */
@@ -80,6 +81,10 @@ export interface SendOutcome {
   time?: number;
   failed: SendFailure[];
   error?: ErrorBody;
+  /** The sender's app has to have these sent. */
+  pushPairs?: PushPair[];
+  /** The headers did not fit into every push: a device that is woken gets them when it connects. */
+  headersOmitted?: true;
 }
 
 /** A message in the history: `GET /v1/history` and `GET /v1/messages`. */

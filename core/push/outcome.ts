@@ -1,0 +1,14 @@
+/** What became of one attempt to push to one device. */
+export type PushOutcome =
+  /** The provider has taken it. */
+  | { kind: "sent" }
+  /** The token is good for nothing any more: drop it. `since`: when it went, milliseconds since 1970, where the provider says. */
+  | { kind: "dead"; reason: string; since?: number }
+  /** The application's credential is missing or was refused: worth a later try, once somebody has mended it. */
+  | { kind: "credential"; reason: string }
+  /** Too much at a time. `retryAfter`: seconds, where the provider says. */
+  | { kind: "throttled"; reason: string; retryAfter?: number }
+  /** The provider is down, cannot be reached, or did not answer. */
+  | { kind: "temporary"; reason: string; retryAfter?: number }
+  /** We sent what the provider does not understand: trying again does not help. */
+  | { kind: "fault"; reason: string };
