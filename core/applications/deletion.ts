@@ -8,6 +8,8 @@ const rowsPerRun = 1_000;
 const inMain = {
   users: "user_id",
   user_deletions: "user_id",
+  // After the users: no feedback is noted of one who is not on the list.
+  push_feedback: "time, id",
 };
 const inArchive = {
   calls: "call_id",

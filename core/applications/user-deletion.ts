@@ -4,7 +4,7 @@
  */
 import { and, asc, eq, lte } from "drizzle-orm";
 import { archiveFor, type DatabaseBindings, database } from "../db/database";
-import { userDeletions, users } from "../db/schema";
+import { pushFeedback, userDeletions, users } from "../db/schema";
 import { sweepAgain } from "../db/sweep";
 import type { DeletionPosition } from "../messages/archive-deletion";
 
@@ -68,7 +68,19 @@ export async function bury(
   // They find the user's calls, which no index does.
   await sweepAgain(archive, ["calls", "call_statistics"]);
   const buried = { ...deletion, time: now, reached: true };
-  await database(bindings.DB).update(userDeletions).set(buried).where(same(deletion));
+  const db = database(bindings.DB);
+  await db.batch([
+    db.update(userDeletions).set(buried).where(same(deletion)),
+    db
+      .delete(pushFeedback)
+      .where(
+        and(
+          eq(pushFeedback.applicationKey, applicationKey),
+          eq(pushFeedback.userId, userId),
+          lte(pushFeedback.time, now),
+        ),
+      ),
+  ]);
   return buried;
 }
 

@@ -7,6 +7,7 @@
 import { integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import type { CallStatistics, CallTimes, EndCause, MessageState } from "../../protocol";
 import type { DeletionPosition } from "../messages/archive-deletion";
+import type { PublicPushCredential, PushProvider } from "../push/credentials";
 
 /** A team. */
 export const accounts = sqliteTable("accounts", {
@@ -198,6 +199,47 @@ export const userDeletions = sqliteTable(
     served: integer().notNull().default(0),
   },
   (table) => [primaryKey({ columns: [table.applicationKey, table.userId] })],
+);
+
+/** What an application pushes with. A row is what one scope has: another credential for it takes its place. */
+export const pushCredentials = sqliteTable(
+  "push_credentials",
+  {
+    applicationKey: text()
+      .notNull()
+      .references(() => applications.key, { onDelete: "cascade" }),
+    provider: text().$type<PushProvider>().notNull(),
+    /** What it is for, in the words of its provider: `core/push/credential-store.ts`. */
+    scope: text().notNull(),
+    /** Another one for each upload. */
+    id: text().notNull(),
+    /** What may be shown. */
+    shown: text({ mode: "json" }).$type<PublicPushCredential>().notNull(),
+    /** The private key: AES-GCM with the application key as additional data; base64, as is `iv`. */
+    ciphertext: text().notNull(),
+    iv: text().notNull(),
+    created: integer().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.applicationKey, table.provider, table.scope] })],
+);
+
+/** Tokens that their provider called dead, in the order in which they are listed. */
+export const pushFeedback = sqliteTable(
+  "push_feedback",
+  {
+    /** The user's application. */
+    applicationKey: text().notNull(),
+    /** When we heard of it. */
+    time: integer().notNull(),
+    /** A digest of the instance and the token. */
+    id: text().notNull(),
+    userId: text().notNull(),
+    instanceId: text().notNull(),
+    provider: text().$type<PushProvider>().notNull(),
+    token: text().notNull(),
+    reason: text().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.applicationKey, table.time, table.id] })],
 );
 
 /** How far the sweeps have come, in every database that holds an archive: `core/db/sweep.ts`. */

@@ -13,7 +13,7 @@ const rowsPerRun = 5_000;
 /** A table, and which of its rows go. */
 export interface Swept {
   table: string;
-  /** The columns of the primary key, all of them texts. */
+  /** The columns of the primary key. The first is a text that is not empty. */
   key: readonly string[];
   /** SQL. */
   where: string;
@@ -34,7 +34,7 @@ export async function sweep(
     .first<{ position: string | null; begun: number }>();
   const atStart = !last?.position;
   if (last && atStart && now - last.begun < dayMs) return;
-  const from: string[] = last?.position ? JSON.parse(last.position) : key.map(() => "");
+  const from: (string | number)[] = last?.position ? JSON.parse(last.position) : key.map(() => "");
   const columns = `(${key.join(", ")})`;
   const parameters = `(${key.map(() => "?").join(", ")})`;
   const end = await db
@@ -43,7 +43,7 @@ export async function sweep(
        ORDER BY ${key.join(", ")} LIMIT 1 OFFSET ?`,
     )
     .bind(...from, rows - 1)
-    .first<Record<string, string>>();
+    .first<Record<string, string | number>>();
   const to = end && key.map((column) => end[column] ?? "");
   const range = `${columns} > ${parameters}${to ? ` AND ${columns} <= ${parameters}` : ""}`;
   await db.batch([

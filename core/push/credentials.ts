@@ -2,6 +2,13 @@
 
 export type PushCredentialData = ApnsCredential | FcmCredential | VapidCredential;
 
+export type PushProvider = PushCredentialData["provider"];
+
+/** What may be shown of a credential: everything but its private key. */
+export type PublicPushCredential = Public<ApnsCredential> | Public<FcmCredential> | Public<VapidCredential>;
+
+type Public<C extends PushCredentialData> = Omit<C, "privateKey">;
+
 /** A token key of Apple's. */
 export interface ApnsCredential {
   provider: "apns";

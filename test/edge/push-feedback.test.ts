@@ -1,0 +1,63 @@
+import { expect, test } from "vitest";
+import { noteUser } from "../../core/applications/users";
+import { type DeadToken, forgetOldFeedback, listFeedback, noteDeadToken } from "../../core/push/feedback";
+import { day, newKey, now } from "./copies";
+import { bindings } from "./support";
+
+const { DB } = bindings;
+
+async function applicationWith(...users: string[]) {
+  const applicationKey = newKey();
+  for (const userId of users) await noteUser(DB, { applicationKey, userId }, now);
+  return applicationKey;
+}
+
+const dead = (applicationKey: string, change: Partial<DeadToken> = {}): DeadToken => ({
+  ...{ applicationKey, userId: "alice", instanceId: "i", provider: "fcm", token: "t", time: now },
+  ...{ reason: "UNREGISTERED", ...change },
+});
+
+const all = (applicationKey: string) => listFeedback(DB, applicationKey, { since: 0, limit: 200 });
+const tokensOf = async (applicationKey: string) => (await all(applicationKey)).map(({ token }) => token);
+
+test("a dead token is noted once, whoever tells of it again, and another one of that instance is another", async () => {
+  const key = await applicationWith("alice");
+  for (const time of [now, now + 1, now - 60_000, now]) await noteDeadToken(DB, dead(key, { time }));
+  await noteDeadToken(DB, dead(key, { token: "u", time: now + 1 }));
+  expect(await tokensOf(key)).toEqual(["t", "u"]);
+  await noteDeadToken(DB, dead(key, { time: now + 2 * 3_600_000 }));
+  expect(await tokensOf(key)).toEqual(["t", "u", "t"]);
+});
+
+test("nothing is noted of a user who is not there", async () => {
+  const key = await applicationWith("bob");
+  await noteDeadToken(DB, dead(key));
+  expect(await all(key)).toEqual([]);
+});
+
+test("what is 30 days old goes, in every application, some rows a run", async () => {
+  await DB.prepare("DELETE FROM push_feedback").run();
+  await DB.prepare("DELETE FROM sweeps").run();
+  const keys = [await applicationWith("alice"), await applicationWith("alice")];
+  for (const key of keys) {
+    for (const days of [31, 29, 100, 0]) {
+      await noteDeadToken(DB, dead(key, { token: `${days}`, time: now - days * day }));
+    }
+  }
+  await forgetOldFeedback(DB, now, 3);
+  expect((await Promise.all(keys.map(all))).flat().length).toBeGreaterThanOrEqual(5);
+  for (let runs = 0; runs < 3; runs++) await forgetOldFeedback(DB, now, 3);
+  for (const key of keys) expect(await tokensOf(key)).toEqual(["29", "0"]);
+});
+
+test("a page and a sweep read their part of the table only", async () => {
+  const where = "application_key = 'k' AND time >= 5";
+  for (const sql of [
+    `SELECT 1 FROM push_feedback WHERE ${where} AND (time > 5 OR id > 'x') ORDER BY time, id`,
+    "DELETE FROM push_feedback WHERE (application_key, time, id) > ('', '', '')",
+  ]) {
+    const { results } = await DB.prepare(`EXPLAIN QUERY PLAN ${sql}`).all<{ detail: string }>();
+    expect(results).toHaveLength(1);
+    expect(results[0]?.detail).toMatch(/^SEARCH push_feedback USING PRIMARY KEY/);
+  }
+});
