@@ -1,11 +1,17 @@
+import type { PushSettings } from "../core/push/settings";
 import type { RelaySettings } from "../core/relay/ice-servers";
 import type { CallSession } from "./call-session/call-session";
+import type { PushCredential } from "./push-credential/push-credential";
+import type { LaterPush } from "./push-queue";
 import type { UserHub } from "./user-hub/user-hub";
 
 /** The bindings, variables and secrets of a deployment: `wrangler.toml`, and `docs/deploy.md`. */
-export interface Env extends RelaySettings {
+export interface Env extends RelaySettings, PushSettings {
   USER_HUB: DurableObjectNamespace<UserHub>;
   CALL_SESSION: DurableObjectNamespace<CallSession>;
+  PUSH_CREDENTIAL: DurableObjectNamespace<PushCredential>;
+  /** Pushes that are to be tried again. */
+  PUSH_QUEUE: Queue<LaterPush>;
   /** The first D1 database; `DB_1` … where the archive is spread over several. */
   DB: D1Database;
   ASSETS: Fetcher;

@@ -1,19 +1,24 @@
-/** The Worker: requests, the cron, and the classes of the objects. */
+/** The Worker: requests, the cron, the queues, and the classes of the objects. */
 import { forgetSignatures } from "../core/applications/users";
 import { forgetOldCalls, retentionDays } from "../core/calls/retention";
 import { archives } from "../core/db/database";
 import { log, newReference } from "../core/log";
 import { forgetOldMessages } from "../core/messages/retention";
 import type { Env } from "../durable-objects/env";
+import type { LaterPush } from "../durable-objects/push-queue";
 import { app } from "./app";
+import { consumePushes } from "./push/queue";
 import { continueRevocations } from "./revocation";
 import { continueUserDeletions } from "./user-deletion";
 
 export { CallSession } from "../durable-objects/call-session/call-session";
+export { PushCredential } from "../durable-objects/push-credential/push-credential";
 export { UserHub } from "../durable-objects/user-hub/user-hub";
+export { PushSender } from "./push/push-sender";
 
 export default {
   fetch: app.fetch,
+  queue: consumePushes,
   async scheduled(_event, env) {
     const reference = newReference();
     const now = Date.now();
@@ -31,4 +36,4 @@ export default {
       }
     }
   },
-} satisfies ExportedHandler<Env>;
+} satisfies ExportedHandler<Env, LaterPush>;
