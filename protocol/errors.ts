@@ -12,23 +12,23 @@ type ErrorTable = Record<string, { code: number; message: string; hint: string }
 export const clientErrors = {
   invalidValue: {
     code: 40002,
-    message: "A field has a value that is not allowed.",
-    hint: "See `detail` for the rule that the value breaks.",
+    message: "A value is not allowed.",
+    hint: "See `detail`.",
   },
   tooLarge: {
     code: 40003,
-    message: "The request, or a field in it, is larger than allowed.",
-    hint: "Send less; the limits are in the documentation under “Limits”.",
+    message: "The request, or something in it, is too large.",
+    hint: "Send less; the limits are in the documentation.",
   },
   unauthorized: {
     code: 40100,
     message: "Unknown application, or no credentials.",
-    hint: "Check the application key and that the credentials belong to this environment.",
+    hint: "Check the application key, and that the credentials are of this environment.",
   },
   expired: {
     code: 41000,
-    message: "The message is too old to be delivered.",
-    hint: "Send it again as a new message, if it still matters.",
+    message: "The message is too old.",
+    hint: "Send it as a new message, if it still matters.",
   },
   versionRefused: {
     code: 42600,
@@ -52,18 +52,18 @@ export const clientErrors = {
   },
   mediaFailed: {
     code: 50400,
-    message: "The call was answered but no media came through, or media stopped for 20 seconds.",
-    hint: "Check the network, and configure a TURN server for networks that block peer-to-peer traffic.",
+    message: "No media came through, or it stopped for 20 seconds.",
+    hint: "Check the network; where it blocks peer-to-peer traffic, configure a TURN server.",
   },
   permissionDenied: {
     code: 60001,
-    message: "The browser or the person refused the microphone or the camera.",
-    hint: "Ask for the permission in the site settings and try again.",
+    message: "The microphone or the camera is refused to this site.",
+    hint: "Allow it in the site's settings and try again.",
   },
   deviceMissing: {
     code: 60002,
-    message: "No such microphone or camera is there, or another program holds it.",
-    hint: "Plug one in, or choose another device.",
+    message: "The microphone or the camera is missing, or another program holds it.",
+    hint: "Plug one in, or choose another.",
   },
   networkLost: {
     code: 60003,
@@ -72,8 +72,8 @@ export const clientErrors = {
   },
   webrtcUnavailable: {
     code: 60004,
-    message: "This runtime has no WebRTC.",
-    hint: "Pass an implementation as `webrtc` in the client's options.",
+    message: "There is no WebRTC.",
+    hint: "Use a browser that has it, or pass `webrtc` in the client's options.",
   },
   terminated: {
     code: 60005,
@@ -82,12 +82,12 @@ export const clientErrors = {
   },
   credentialsRequired: {
     code: 60006,
-    message: "The user has to be registered, and nobody answered credentialsRequired.",
-    hint: "Listen for credentialsRequired and call registration.register() there.",
+    message: "The user is not registered, and nobody answered credentialsRequired.",
+    hint: "Listen for credentialsRequired and call register() there.",
   },
   invalidUse: {
     code: 60007,
-    message: "This call of the SDK is not allowed now, or its arguments are wrong.",
+    message: "This is not allowed now, or an argument is wrong.",
     hint: "See `detail`.",
   },
 } as const satisfies ErrorTable;

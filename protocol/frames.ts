@@ -31,22 +31,22 @@ export const subprotocol = "carillon.v1";
 /** The prefix of the subprotocol entry that carries the instance token. */
 export const tokenSubprotocolPrefix = "token.";
 
-/** Why the server closed a socket. The SDK comes back by itself where it makes sense. */
-export const closeCodes = {
+/** Why the server closed a socket. The SDK comes back by itself where it makes sense. An enum, as the limits are. */
+export enum closeCodes {
   /** Close normally, or a client that says nothing sensible. */
-  tooManyBadFrames: 4400,
+  tooManyBadFrames = 4400,
   /** The instance was revoked, or its token has expired: renew or register. */
-  unauthorized: 4401,
+  unauthorized = 4401,
   /** No hello came in time, or not as the first frame. */
-  helloExpected: 4408,
+  helloExpected = 4408,
   /** The same connection came back on another socket. */
-  replaced: 4409,
-  versionRefused: 4426,
+  replaced = 4409,
+  versionRefused = 4426,
   /** The server could not resume the calls of this connection; come back. */
-  restarted: 4412,
+  restarted = 4412,
   /** Far too many frames; come back after a while. */
-  rateLimited: 4429,
-} as const;
+  rateLimited = 4429,
+}
 
 // ---- calls: shared words ----------------------------------------------------------------------
 

@@ -1,25 +1,26 @@
 /** Every limit and every timer, with the unit in the name. Source: SPEC sections 1 to 5. */
 
-/** What clients know of, too. */
-export const limits = {
-  userIdCharacters: 40,
+// biome-ignore-all lint/suspicious/noDuplicateEnumValues: these are numbers, not cases.
+/** What clients know of, too. An enum: a bundler puts the numbers in their places, and leaves the names out. */
+export enum limits {
+  userIdCharacters = 40,
   /** Names and values of a call's headers together, UTF-8. */
-  headersBytes: 1_024,
-  candidatesPerFrame: 64,
-  callsPerConnection: 16,
-  messageTextBytes: 16_384,
-  recipients: 256,
-  messagesPerFrame: 64,
-  readsPerFrame: 100,
-  typingRecipients: 16,
+  headersBytes = 1_024,
+  candidatesPerFrame = 64,
+  callsPerConnection = 16,
+  messageTextBytes = 16_384,
+  recipients = 256,
+  messagesPerFrame = 64,
+  readsPerFrame = 100,
+  typingRecipients = 16,
   /** What an app registers for its own pushes. */
-  pushDataBytes: 1_024,
+  pushDataBytes = 1_024,
   /** The SDK tries for so long. */
-  messageRetryHours: 12,
-  ringSecondsMin: 5,
-  ringSecondsMax: 120,
-  pingSeconds: 25,
-} as const;
+  messageRetryHours = 12,
+  ringSecondsMin = 5,
+  ringSecondsMax = 120,
+  pingSeconds = 25,
+}
 
 /** What only the server needs to know: a client's bundle does without. */
 export const serverLimits = {
