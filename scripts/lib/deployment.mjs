@@ -39,6 +39,7 @@ export function parseArguments(args) {
 export async function deploy(deployment) {
   await checkLogin(deployment);
   await ensureDatabase(deployment);
+  await ensureQueues(deployment);
   await deployment.build();
   await migrate(deployment);
   const url = await upload(deployment);
@@ -51,8 +52,13 @@ export async function deploy(deployment) {
 async function wrangler({ run }, args, input) {
   const outcome = await run(tool("wrangler", ...args), { input });
   if (outcome.code === 0) return outcome.stdout;
-  const last = outcome.output.trim().split("\n").slice(-10).join("\n");
-  throw new Problem(`wrangler ${args.slice(0, 3).join(" ")} failed:\n${last}`);
+  throw failed(args, outcome);
+}
+
+/** @param {string[]} args @param {import("./processes.mjs").Outcome} outcome */
+function failed(args, { output }) {
+  const last = output.trim().split("\n").slice(-10).join("\n");
+  return new Problem(`wrangler ${args.slice(0, 3).join(" ")} failed:\n${last}`);
 }
 
 /** @param {Deployment} deployment */
@@ -87,6 +93,23 @@ export async function ensureDatabase(deployment) {
   config.write(withDatabaseId(text, env, id));
   say(`wrangler.toml: wrote its id ${id}; commit that.`);
 }
+
+/** The queues that wrangler.toml names: it deploys to none that is not there. @param {Deployment} deployment */
+export async function ensureQueues(deployment) {
+  const { env, say, run } = deployment;
+  for (const name of queues(env)) {
+    const args = ["queues", "info", name];
+    const outcome = await run(tool("wrangler", ...args));
+    // What wrangler prints is broken into lines.
+    const missing = outcome.code !== 0 && /does\s+not\s+exist/.test(outcome.output);
+    if (outcome.code !== 0 && !missing) throw failed(args, outcome);
+    if (missing) await wrangler(deployment, ["queues", "create", name]);
+    say(`Queue ${name}: ${missing ? "made" : "there"}.`);
+  }
+}
+
+/** @param {string} env */
+const queues = (env) => [`carillon-${env}-push`, `carillon-${env}-push-dead`];
 
 /** @param {Deployment} deployment */
 export async function migrate(deployment) {
@@ -126,6 +149,7 @@ export async function rehearse(deployment, outdir) {
   const { env, say } = deployment;
   for (const line of [
     `Would look for the D1 database carillon-${env}, make it when it is missing, and write its id to wrangler.toml`,
+    `Would look for the queues ${queues(env).join(" and ")}, and make them when they are missing`,
     "Would build the softphone",
     "Would apply the migrations to that database",
     `Would deploy the Worker carillon-${env}`,

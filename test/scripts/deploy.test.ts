@@ -18,6 +18,7 @@ interface Account {
   failAt?: string;
   calls: string[];
   databases: { name: string; uuid: string }[];
+  queues: string[];
   workers: Record<string, Record<string, string>>;
 }
 
@@ -29,7 +30,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "carillon-deploy-"));
   said = [];
   builds = 0;
-  setAccount({ loggedIn: true, calls: [], databases: [], workers: {} });
+  setAccount({ loggedIn: true, calls: [], databases: [], queues: [], workers: {} });
   writeFileSync(join(folder, "wrangler.toml"), toml);
 });
 
@@ -77,6 +78,10 @@ describe("npm run deploy", () => {
       "d1 list --json",
       "d1 create carillon-sandbox",
       "d1 list --json",
+      "queues info carillon-sandbox-push",
+      "queues create carillon-sandbox-push",
+      "queues info carillon-sandbox-push-dead",
+      "queues create carillon-sandbox-push-dead",
       "d1 migrations apply DB --remote --env sandbox",
       "deploy --env sandbox",
       "secret list --env sandbox --format json",
@@ -109,6 +114,8 @@ describe("npm run deploy", () => {
     expect(takeCalls()).toEqual([
       "whoami",
       "d1 list --json",
+      "queues info carillon-sandbox-push",
+      "queues info carillon-sandbox-push-dead",
       "d1 migrations apply DB --remote --env sandbox",
       "deploy --env sandbox",
       "secret list --env sandbox --format json",
@@ -127,6 +134,19 @@ describe("npm run deploy", () => {
     await deploy(deployment("sandbox"));
     expect(account().workers.sandbox?.MASTER_KEY).toBe(master);
     expect(account().workers.sandbox?.ADMIN_TOKEN).toBe(kept().ADMIN_TOKEN);
+  });
+
+  it("makes no queue when it cannot tell whether it is there", async () => {
+    setAccount({ ...account(), failAt: "queues info carillon-sandbox-push-dead" });
+    await expect(deploy(deployment("sandbox"))).rejects.toThrow("wrangler queues info");
+    expect(account().queues).toEqual(["carillon-sandbox-push"]);
+    expect(account().workers).toEqual({});
+  });
+
+  it("makes the queues that wrangler.toml names", async () => {
+    await deploy(deployment("production"));
+    const named = [...config().matchAll(/(?:queue|_queue) = "(carillon-production-[^"]*)"/g)];
+    expect(new Set(named.map(([, name]) => name))).toEqual(new Set(account().queues));
   });
 
   it("keeps the environments apart", async () => {

@@ -31,8 +31,19 @@ function answer() {
     account.databases.push({ name: args[2], uuid: `id-of-${args[2]}` });
     return undefined;
   }
+  if (call.startsWith("queues info ")) {
+    const broken = `✘ [ERROR] Queue "${args[2]}" does not\n  exist. To create it, run: wrangler queues create`;
+    return account.queues.includes(args[2]) ? console.log(`Queue Name: ${args[2]}`) : fail(broken);
+  }
+  if (call.startsWith("queues create ")) {
+    if (account.queues.includes(args[2])) return fail("Queue name is already taken.");
+    account.queues.push(args[2]);
+    return undefined;
+  }
   if (call.startsWith("d1 migrations apply DB --remote")) return undefined;
   if (args[0] === "deploy") {
+    if (account.queues.filter((name) => name.startsWith(`carillon-${env}-push`)).length < 2)
+      return fail(`Queue "carillon-${env}-push" does not exist.`);
     account.workers[env] ??= {};
     return console.log(`Deployed carillon-${env}\n  https://carillon-${env}.example.workers.dev\n`);
   }
