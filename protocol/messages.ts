@@ -122,10 +122,20 @@ export interface MessageProblem {
 }
 
 /** What is wrong with a message, whenever it is sent; null for nothing. */
-export function messageProblem({ id, to, text, headers }: OutgoingMessage): MessageProblem | null {
+export function messageProblem(message: OutgoingMessage): MessageProblem | null {
+  return isMessageId(message.id)
+    ? contentProblem(message)
+    : { name: "invalidValue", detail: "id: not a lowercase UUIDv7" };
+}
+
+/** What is wrong with what a message says, and to whom; null for nothing. */
+export function contentProblem({
+  to,
+  text,
+  headers,
+}: Pick<OutgoingMessage, "to" | "text" | "headers">): MessageProblem | null {
   const wrong = (detail: string): MessageProblem => ({ name: "invalidValue", detail });
   const large = (detail: string): MessageProblem => ({ name: "tooLarge", detail });
-  if (!isMessageId(id)) return wrong("id: not a lowercase UUIDv7");
   if (to.length === 0) return wrong("to: no recipient");
   if (new Set(to).size > limits.recipients) return large(`to: more than ${limits.recipients} recipients`);
   if (!to.every(isUserId)) return wrong("to: not a user id");

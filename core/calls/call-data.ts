@@ -72,6 +72,8 @@ export interface CallData {
   logs: Record<Side, EventLog>;
   /** The callee's connections that were offered the call; others need not hear who answered. */
   offered: number;
+  /** Devices of the callee are woken by pushes: they have to hear who answered. */
+  pushed?: true;
   /** The last operation applied, per connection. */
   applied: Record<string, number>;
   deadlines: Deadlines;

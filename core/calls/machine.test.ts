@@ -43,7 +43,7 @@ class Driven {
     return result;
   }
   rung(devices = 1) {
-    return this.input({ type: "rung", devices, pushTargets: 0, known: true, blocked: false });
+    return this.input({ type: "rung", devices, pushed: 0, known: true, blocked: false });
   }
   op(connection: string, op: CallOperation, n?: number) {
     const next = n ?? (this.#n[connection] ?? 0) + 1;
@@ -164,22 +164,68 @@ describe("the life of a call", () => {
   });
 
   it.each([
-    [{ devices: 0, pushTargets: 0, known: true, blocked: false }, "userOffline"],
-    [{ devices: 0, pushTargets: 0, known: false, blocked: false }, "userUnknown"],
-    [{ devices: 0, pushTargets: 0, known: true, blocked: true }, "userBlocked"],
+    [{ devices: 0, pushed: 0, known: true, blocked: false }, "userOffline"],
+    [{ devices: 0, pushed: 0, known: false, blocked: false }, "userUnknown"],
+    [{ devices: 0, pushed: 0, known: true, blocked: true }, "userBlocked"],
   ])("ends at once when nobody is there: %o", (found, error) => {
     const call = new Driven(started());
     call.input({ type: "rung", ...found });
     expect(call.ending).toEqual({ state: "ended", cause: "failure", error });
   });
 
-  it("asks for a push, and waits, when the callee sleeps and can be woken", () => {
-    const call = new Driven(started());
-    call.input({ type: "rung", devices: 0, pushTargets: 1, known: true, blocked: false });
-    expect(call.effects).toContainEqual({ type: "push", user: bob });
-    expect(call.call.state).toBe("progressing");
-    call.op("A", hangup);
-    expect(call.effects).toContainEqual({ type: "cancelPush", user: bob, cause: "canceled" });
+  describe("of a callee who sleeps", () => {
+    const woken = { type: "rung", devices: 0, pushed: 1, known: true, blocked: false } as const;
+    const pairs = [{ payload: "p", data: "d", to: "bob" }];
+
+    it("waits for the device that is being woken", () => {
+      const call = new Driven(started());
+      call.input(woken);
+      expect(call.call.state).toBe("progressing");
+      expect(call.heard("caller", "A")).toMatchObject([{ event: "progressing", devices: 1 }]);
+      call.at(T0 + serverLimits.ringSeconds * second);
+      expect(call.ending.cause).toBe("timeout");
+    });
+
+    it("tells the caller's app which pushes are its own to send, and that headers had to go", () => {
+      const call = new Driven(started());
+      call.input({ ...woken, pushed: 0, pushPairs: pairs, headersOmitted: true });
+      expect(call.heard("caller", "A")).toMatchObject([
+        { event: "progressing", devices: 1, pushPairs: pairs, headersOmitted: true },
+      ]);
+    });
+
+    it("is over when no push has reached a device", () => {
+      const call = new Driven(started());
+      call.input(woken);
+      call.input({ type: "unreachable" });
+      expect(call.ending).toMatchObject({ cause: "failure", error: "userOffline" });
+    });
+
+    it("goes on when a device has come meanwhile", () => {
+      const call = new Driven(started());
+      call.input(woken);
+      call.input({ type: "offered" });
+      call.input({ type: "unreachable" });
+      expect(call.call.state).toBe("progressing");
+    });
+
+    it("tells the other devices who answered, also when one alone is connected", () => {
+      const call = new Driven(started());
+      call.input({ ...woken, devices: 1 });
+      call.op("B", answer);
+      expect(call.heard("callee", "C")).toContainEqual(
+        expect.objectContaining({ event: "ended", cause: "otherDeviceAnswered" }),
+      );
+    });
+
+    it("can be declined by a device that is not connected, as long as nobody has answered", () => {
+      const call = new Driven(started());
+      call.input(woken);
+      expect(call.input({ type: "declined", from: alice })).toMatchObject({ error: { name: "notFound" } });
+      expect(call.input({ type: "declined", from: bob }).ok).toBe(true);
+      expect(call.ending.cause).toBe("denied");
+      expect(call.input({ type: "declined", from: bob })).toMatchObject({ error: { name: "conflict" } });
+    });
   });
 
   it("takes the ring time from the caller", () => {
@@ -432,7 +478,7 @@ describe("any order of events", () => {
           if (one.kind === "time") {
             now += one.pass;
             feed({ type: "time" });
-          } else if (one.kind === "rung") feed({ type: "rung", pushTargets: 0, ...one });
+          } else if (one.kind === "rung") feed({ type: "rung", pushed: 0, ...one });
           else if (one.kind === "op") {
             const next = Math.max(1, (n[one.who] ?? 0) + 1 - one.late);
             n[one.who] = Math.max(n[one.who] ?? 0, next);

@@ -12,15 +12,30 @@ import {
   errorBody,
   fail,
   ok,
+  type Progress,
+  type PushPair,
   type Result,
   serverLimits,
 } from "../../protocol";
-import { type CallData, type CallUser, type Side, sideOf, takesPart } from "./call-data";
+import { type CallData, type CallUser, isSameUser, type Side, sideOf, takesPart } from "./call-data";
 import { acknowledge, isOverfull, tell } from "./call-log";
 
 export type CallInput =
-  /** The callee's hub has offered the call to `devices` connections and may wake others by push. */
-  | { type: "rung"; devices: number; pushTargets: number; known: boolean; blocked: boolean }
+  /** The callee's hub has offered the call to `devices` connections and wakes others by push. */
+  | {
+      type: "rung";
+      devices: number;
+      /** Devices that are being woken. */
+      pushed: number;
+      pushPairs?: PushPair[];
+      headersOmitted?: boolean;
+      known: boolean;
+      blocked: boolean;
+    }
+  /** No push has reached a device. */
+  | { type: "unreachable" }
+  /** A device of the callee that was woken and is not connected declines. */
+  | { type: "declined"; from: CallUser }
   | { type: "operation"; from: CallUser; connection: string; n: number; ack: number; op: CallOperation }
   /** A connection is back, or shows that it is there, and has seen events up to `ack`. */
   | { type: "present"; from: CallUser; connection: string; ack: number }
@@ -38,10 +53,6 @@ export type CallInput =
 export type CallEffect =
   /** Offer the call to the callee's devices, now and as they connect. */
   | { type: "ring" }
-  /** Wake the callee's sleeping devices. Nothing carries this out yet: no device has a push target. */
-  | { type: "push"; user: CallUser }
-  /** Tell devices that were woken why it is over. */
-  | { type: "cancelPush"; user: CallUser; cause: EndCause }
   /** See whether this side's connection is still there; if not, it is away. */
   | { type: "probe"; side: Side }
   /** See whether it is really gone, before the call ends over it: then it is absent. */
@@ -138,6 +149,12 @@ function react(run: Run, input: CallInput): Result<null> {
     run.call.offered += 1;
     return done;
   }
+  if (input.type === "unreachable") {
+    if (run.call.state === "progressing" && run.call.offered === 0)
+      end(run, "failure", errorBody("userOffline", { detail: "no push has reached a device" }));
+    return done;
+  }
+  if (input.type === "declined") return decline(run, input.from);
 
   const side = sideOf(run.call, input.from, input.connection);
   if (side === null) return fail("notFound");
@@ -170,25 +187,31 @@ function afterRinging(run: Run, rung: Extract<CallInput, { type: "rung" }>): Res
   if (run.call.state !== "initiating" || run.call.offered > 0) return done;
   if (rung.blocked) end(run, "failure", errorBody("userBlocked"));
   else if (!rung.known) end(run, "failure", errorBody("userUnknown"));
-  else if (rung.devices + rung.pushTargets === 0) end(run, "failure", errorBody("userOffline"));
   else {
+    const { pushed, pushPairs = [], headersOmitted } = rung;
+    const devices = rung.devices + pushed + pushPairs.length;
+    if (devices === 0) end(run, "failure", errorBody("userOffline"));
     run.call.offered += rung.devices;
-    if (rung.pushTargets > 0) run.effects.push({ type: "push", user: run.call.callee });
-    progress(run, rung.devices + rung.pushTargets);
+    if (pushed > 0) run.call.pushed = true;
+    progress(run, {
+      devices,
+      ...(pushPairs.length > 0 && { pushPairs }),
+      ...(headersOmitted && { headersOmitted }),
+    });
   }
   return done;
 }
 
-function progress(run: Run, devices: number): void {
+function progress(run: Run, progress: Progress): void {
   if (run.call.state !== "initiating") return;
   run.call.state = "progressing";
   run.call.times.progressing = run.now;
-  tell(run.call, "caller", { event: "progressing", devices, time: run.now });
+  tell(run.call, "caller", { event: "progressing", ...progress, time: run.now });
 }
 
 function ring(run: Run): void {
   // A fast device says that it rings before its hub has said that it is there.
-  progress(run, 1);
+  progress(run, { devices: 1 });
   if (run.call.state !== "progressing") return;
   run.call.state = "ringing";
   run.call.times.ringing = run.now;
@@ -277,7 +300,7 @@ function answer(run: Run, connection: string, ack: number, op: Answer): Result<n
   ring(run);
   call.state = "answered";
   call.times.answered = now;
-  if (call.offered !== 1) {
+  if (call.offered !== 1 || call.pushed) {
     const event = {
       event: "ended",
       cause: "otherDeviceAnswered",
@@ -296,7 +319,6 @@ function answer(run: Run, connection: string, ack: number, op: Answer): Result<n
   delete call.deadlines.ring;
   call.deadlines.connect = now + serverLimits.connectSeconds * 1_000;
   call.deadlines.longest = now + serverLimits.callSecondsMax * 1_000;
-  run.effects.push({ type: "cancelPush", user: call.callee, cause: "otherDeviceAnswered" });
   tell(call, "caller", {
     event: "answered",
     description: op.description,
@@ -332,6 +354,15 @@ function hangUp(run: Run, side: Side, error?: ErrorBody): void {
   else end(run, side === "caller" ? "canceled" : "denied");
 }
 
+function decline(run: Run, from: CallUser): Result<null> {
+  const { call } = run;
+  if (!isSameUser(call.callee, from)) return fail("notFound");
+  if (call.state === "ended" || call.callee.connection !== undefined)
+    return fail("conflict", { detail: "the call is over, or was answered" });
+  end(run, "denied");
+  return done;
+}
+
 // ---- time and end -----------------------------------------------------------------------------
 
 function passTime(run: Run): Result<null> {
@@ -361,8 +392,6 @@ function confirmAway(run: Run, side: Side): void {
 function end(run: Run, cause: EndCause, error?: ErrorBody): void {
   const { call, now } = run;
   if (call.state === "ended") return;
-  if (call.callee.connection === undefined)
-    run.effects.push({ type: "cancelPush", user: call.callee, cause });
   call.state = "ended";
   call.cause = cause;
   call.error = error;

@@ -24,16 +24,6 @@ import {
 import type { KeyValue } from "../key-value";
 import { keyOf, type Letter, MailLog, type Portion } from "./mail-log";
 
-/** What a mailbox wants to have done beside what it is asked for. */
-export interface PushMail {
-  /** No device is connected: wake one up. Carried out once pushes are there. */
-  effect: "push";
-  /** The newest message. */
-  message: Pick<Message, "id" | "from" | "time">;
-  /** Messages that no device has. */
-  waiting: number;
-}
-
 /** An installation, as the mailbox sees it. */
 export interface Reader {
   instanceId: string;
@@ -107,13 +97,6 @@ export class Mailbox {
   /** Messages that no device has. */
   get waiting(): number {
     return this.#log.last - Math.max(this.#progress.delivered, this.#log.first - 1);
-  }
-
-  /** What is to be done when messages came and no device is connected. */
-  push(): PushMail {
-    const [newest] = this.#log.read(this.#log.last - 1, { count: 1, size: 0 });
-    const { id = "", from = null, time = 0 } = newest ?? {};
-    return { effect: "push", message: { id, from, time }, waiting: this.waiting };
   }
 
   /** D1 has something to learn, as far as is known. */

@@ -7,6 +7,7 @@
  */
 import { byteLength, type PushDevice, type PushPayload, serverLimits } from "../../protocol";
 import type { PushContent } from "./content";
+import { declineKeyCharacters } from "./decline-key";
 
 /** How a push travels. A cancelled call is a background push to a device that was shown an alert. */
 export type PushKind = "voip" | "alert" | "background" | "fcm" | "webpush" | "pair";
@@ -27,7 +28,10 @@ export interface ComposedPush {
 const webPushOverhead = 86 + 1 + 16;
 
 /** How a device is woken by this content, and with which of its tokens; null where it cannot be. */
-export function kindOf(device: PushDevice, content: PushContent): { kind: PushKind; token: string } | null {
+export function kindOf(
+  device: PushDevice,
+  content: Pick<PushContent, "type">,
+): { kind: PushKind; token: string } | null {
   if (device.provider === "fcm") return { kind: "fcm", token: device.token };
   if (device.provider === "webpush") return { kind: "webpush", token: device.endpoint };
   const { voipToken, alertToken, type = "auto" } = device;
@@ -59,6 +63,15 @@ export function composePush(
   }
   // An id, a user id, two keys and a few words: it always fits.
   throw new Error("a push that cannot be cut to its size");
+}
+
+/** Whether a device that gets this push has to do without the content's headers. */
+export function losesHeaders(content: PushContent, device: PushDevice, userId: string): boolean {
+  const way = kindOf(device, content);
+  if (!way) return false;
+  const { sound, mutableContent } = device.provider === "apns" ? device : {};
+  const to = { userId, key: "x".repeat(declineKeyCharacters), sound, mutableContent };
+  return composePush(content, to, way.kind).omitted.includes("headers");
 }
 
 function payloadOf(content: PushContent, { userId: to, key }: { userId?: string; key?: string }) {

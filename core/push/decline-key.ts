@@ -11,14 +11,17 @@ export interface DeclinedCall {
   origin?: string;
 }
 
-/** 22 characters of base64url, 132 bits. */
+/** Of base64url: 132 bits. */
+export const declineKeyCharacters = 22;
+
+/** {@link declineKeyCharacters} of base64url. */
 export async function declineKey(masterKey: string, call: DeclinedCall): Promise<string> {
   const { applicationKey, userId, callId, origin = applicationKey } = call;
   const signed = await hmacSha256(
     await deriveKey(masterKey, "push declines"),
     [origin, callId, applicationKey, userId].join("\n"),
   );
-  return toBase64(signed).replace(/\+/g, "-").replace(/\//g, "_").slice(0, 22);
+  return toBase64(signed).replace(/\+/g, "-").replace(/\//g, "_").slice(0, declineKeyCharacters);
 }
 
 export async function isDeclineKey(masterKey: string, call: DeclinedCall, key: string): Promise<boolean> {

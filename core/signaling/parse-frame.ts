@@ -124,10 +124,12 @@ const clientFrame = z.discriminatedUnion("type", [
     op: operation,
   }),
   z.object({ type: z.literal("ack"), calls: positions, mail: z.optional(mail) }),
+  z.object({ type: z.literal("relay"), calls: positions.check(z.minLength(1)) }),
   z.object({
     type: z.literal("send"),
     id: requestId,
     messages: list(outgoing, limits.messagesPerFrame),
+    displayName: z.optional(short(serverLimits.displayNameBytes)),
   }),
   z.object({
     type: z.literal("read"),

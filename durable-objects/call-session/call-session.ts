@@ -8,7 +8,7 @@ import { log } from "../../core/log";
 import { Alarm } from "../../core/scheduler";
 import { type CallResult, fail, ok, type Result, serverLimits } from "../../protocol";
 import type { Env } from "../env";
-import type { Party } from "../user-hub/rpc";
+import type { Party, UserAddress } from "../user-hub/rpc";
 import { Deliveries, frameOf, takenElsewhere } from "./deliveries";
 import type { SessionRequest, SessionSync } from "./rpc";
 
@@ -60,7 +60,12 @@ export class CallSession extends DurableObject<Env> {
     const side = call && sideOf(call, from, connection);
     const over = call?.state === "ended" || (side && !takesPart(call, side, connection));
     // A device that never knew of a call that is over, or that another one took, need not hear of it.
-    if (!call || !side || (over && side === "callee" && ack === 0)) return { known: false, n: 0, frames: [] };
+    if (!call || !side) return { known: false, n: 0, frames: [] };
+    if (over && side === "callee" && ack === 0) {
+      // One that a push has woken wants to know why.
+      const cause = call.state === "ended" ? call.cause : "otherDeviceAnswered";
+      return { known: false, n: 0, frames: [], cause };
+    }
     const n = call.applied[connection] ?? 0;
     if (!takesPart(call, side, connection)) return { known: true, n, frames: [takenElsewhere(call)] };
     if (side === "callee" && ack === 0) await this.#apply({ type: "offered" });
@@ -96,6 +101,19 @@ export class CallSession extends DurableObject<Env> {
   async gone(from: Party): Promise<void> {
     await this.#started();
     await this.#apply({ type: "gone", from, connection: keyOf(from) });
+  }
+
+  /** The callee's hub has found out that no push reaches a device. */
+  async unreachable(): Promise<void> {
+    await this.#started();
+    await this.#apply({ type: "unreachable" });
+  }
+
+  /** A device of the callee that is not connected declines. Errors: notFound, conflict. */
+  async decline(from: UserAddress): Promise<Result<null>> {
+    await this.#started();
+    const applied = await this.#apply({ type: "declined", from });
+    return applied.ok ? ok(null) : applied;
   }
 
   override async alarm(): Promise<void> {
@@ -189,9 +207,7 @@ export class CallSession extends DurableObject<Env> {
         this.#deliveries.probe(effect.side, "absent");
         return;
       case "ring":
-      case "push":
-      case "cancelPush":
-        // Rings are awaited where the call starts. No hub has push targets yet, so nothing is pushed.
+        // Awaited where the call starts.
         return;
     }
   }

@@ -55,7 +55,10 @@ export class Deliveries {
     const { event } = entry;
     if (event.event !== "progressing" && event.event !== "ended") return {};
     this.#sent[side] = call.logs[side].last;
-    if (event.event === "progressing") return { devices: event.devices };
+    if (event.event === "progressing") {
+      const { event: _, time: __, ...progress } = event;
+      return progress;
+    }
     const { event: _, ...ended } = event;
     return { ended };
   }
@@ -73,13 +76,11 @@ export class Deliveries {
       frames: entries.map((entry) => ({ frame: frameOf(call, entry, "callee") })),
       reference: call.reference,
     };
-    const answer = await userHub(this.#session.env, call.callee).ring(ring);
+    const { available, connected: _, ...rest } = await userHub(this.#session.env, call.callee).ring(ring);
     return {
       type: "rung",
-      devices: answer.available.length,
-      pushTargets: 0,
-      known: answer.known,
-      blocked: answer.blocked,
+      devices: available.length,
+      ...rest,
     };
   }
 

@@ -1,5 +1,5 @@
 /** What a hub asks of a {@link CallSession}. */
-import type { CallFrame, CallOperation } from "../../protocol";
+import type { CallFrame, CallOperation, EndCause } from "../../protocol";
 import type { Party, UserAddress } from "../user-hub/rpc";
 
 export interface SessionRequest {
@@ -18,4 +18,6 @@ export interface SessionSync {
   known: boolean;
   n: number;
   frames: CallFrame[];
+  /** Why a call that is not known any more is over. */
+  cause?: EndCause;
 }

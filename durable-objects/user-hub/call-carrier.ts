@@ -127,10 +127,13 @@ export class CallCarrier {
     const session = { callId, origin: origin ?? applicationKey };
     const synced = await this.#ask(session, reference, (stub) => stub.sync(partyOf(connection), ack));
     if (!synced) throw new Error("no answer from a session");
-    const { known, n, frames } = synced;
+    const { known, n, frames, cause } = synced;
     for (const frame of frames) this.#send(socket, frame);
     if (!known) this.#letGo(socket, callId);
-    if (known || asked) send(socket, { type: "synced", callId, n, ...(!known && { unknown: true }) });
+    if (known || asked) {
+      const unknown = !known && ({ unknown: true, ...(cause && { cause }) } as const);
+      send(socket, { type: "synced", callId, n, ...unknown });
+    }
     return frames.at(-1)?.seq ?? ack;
   }
 

@@ -10,6 +10,7 @@ import {
   messageProblem,
   type OutgoingMessage,
   ok,
+  type PushPair,
   type SendFailure,
   type SendOutcome,
   serverLimits,
@@ -18,14 +19,14 @@ import {
 import type { Env } from "../env";
 import { userHub } from "../names";
 import { TokenBucket } from "./rate";
-import type { Receipt, Taken, UserAddress } from "./rpc";
+import type { Receipt, Take, Taken, UserAddress } from "./rpc";
 
 interface Surroundings {
   env: Env;
   outbox: Outbox;
   now: () => number;
   /** Copies for this hub's own user. */
-  takeHere: (messages: Message[], reference: string) => Promise<Taken>;
+  takeHere: (take: Take) => Promise<Taken>;
   /** Let the alarm ring then, or before. */
   wake: (time: number) => Promise<void>;
 }
@@ -33,6 +34,7 @@ interface Surroundings {
 interface Copy {
   message: Message;
   from: UserAddress;
+  displayName?: string;
   reference: string;
 }
 
@@ -65,7 +67,12 @@ export class Dispatch {
   }
 
   /** Answers when each message is stored for its recipients, or refused. */
-  send(from: UserAddress, messages: readonly OutgoingMessage[], reference: string): Promise<Dispatched[]> {
+  send(
+    from: UserAddress,
+    messages: readonly OutgoingMessage[],
+    displayName: string | undefined,
+    reference: string,
+  ): Promise<Dispatched[]> {
     const now = this.hub.now();
     let stop: ErrorBody | null = null;
     return Promise.all(
@@ -79,7 +86,7 @@ export class Dispatch {
         const error = problem ?? stop;
         if (error) return { message, repeated: false, outcome: { id, failed: [], error } };
         const taken = await Promise.all(
-          to.map((recipient) => this.#lanes.push(recipient, { message, from, reference })),
+          to.map((recipient) => this.#lanes.push(recipient, { message, from, displayName, reference })),
         );
         return summary(message, taken);
       }),
@@ -107,7 +114,7 @@ export class Dispatch {
         for (;;) {
           const messages = outbox.first(recipient, limits.messagesPerFrame);
           if (messages.length === 0) return;
-          const taken = await this.#take(from, recipient, messages, reference);
+          const taken = await this.#take(from, recipient, { messages, reference });
           if (this.#retired) return;
           // A message that was accepted is not given up because there is no room just now.
           const stuck = taken ? noRoomAt(taken) : 0;
@@ -131,9 +138,10 @@ export class Dispatch {
     const [first] = copies;
     if (!first) return [];
     try {
-      const { from, reference } = first;
+      const { from, displayName, reference } = first;
       const behind = outbox.has(recipient);
-      const taken = behind ? undefined : await this.#take(from, recipient, messages, reference);
+      const take = { messages, displayName, reference };
+      const taken = behind ? undefined : await this.#take(from, recipient, take);
       const stuck = taken ? noRoomAt(taken) : 0;
       if (taken && stuck < 0) return taken;
       if (this.#retired) return messages.map(() => fail("unavailable"));
@@ -152,18 +160,19 @@ export class Dispatch {
   async #take(
     { applicationKey, userId }: UserAddress,
     recipient: string,
-    messages: Message[],
-    reference: string,
+    take: Take,
   ): Promise<Taken | undefined> {
-    if (recipient === userId) return this.hub.takeHere(messages, reference);
+    if (recipient === userId) return this.hub.takeHere(take);
     for (let attempt = 1; attempt <= attempts; attempt += 1) {
       try {
         const hub = userHub(this.hub.env, { applicationKey, userId: recipient });
-        const taken = await hub.take({ messages, reference });
+        const taken = await hub.take(take);
         // An attempt that failed may have been carried out: nobody has been told of it yet.
-        return attempt === 1 ? taken : taken.map((one) => (one.ok ? ok({ time: one.value.time }) : one));
+        return attempt === 1
+          ? taken
+          : taken.map((one) => (one.ok ? ok({ ...one.value, repeated: undefined }) : one));
       } catch (error) {
-        log("warn", "take.failed", { reference, attempt, error: String(error) });
+        log("warn", "take.failed", { reference: take.reference, attempt, error: String(error) });
       }
     }
     return undefined;
@@ -193,6 +202,8 @@ function summary(message: Message, taken: Taken): Dispatched {
   const failed: SendFailure[] = [];
   let time: number | undefined;
   let repeated = true;
+  const pairs: PushPair[] = [];
+  let headersOmitted: true | undefined;
   to.forEach((recipient, at) => {
     const result = taken[at];
     if (!result?.ok) {
@@ -200,9 +211,15 @@ function summary(message: Message, taken: Taken): Dispatched {
     } else {
       time = Math.min(time ?? result.value.time, result.value.time);
       repeated &&= result.value.repeated === true;
+      pairs.push(...(result.value.pushPairs ?? []));
+      headersOmitted ??= result.value.headersOmitted;
     }
   });
-  if (time !== undefined) return { message: { ...message, time }, repeated, outcome: { id, time, failed } };
+  if (time !== undefined) {
+    const pushPairs = pairs.slice(0, serverLimits.pushPairs);
+    const pushed = { ...(pairs.length > 0 && { pushPairs }), ...(headersOmitted && { headersOmitted }) };
+    return { message: { ...message, time }, repeated, outcome: { id, time, failed, ...pushed } };
+  }
   // Worth another try when one of them is.
   const error = failed.find(({ error: { name } }) => name === "unavailable")?.error ?? failed[0]?.error;
   return { message, repeated: false, outcome: { id, failed, ...(error && { error }) } };

@@ -10,10 +10,10 @@ import {
   type IceServersResult,
   limits,
   type MailPosition,
-  type OutgoingMessage,
   ok,
   protocolVersions,
   type Result,
+  type SendMessages,
   type SendOutcome,
   serverLimits,
 } from "../../protocol";
@@ -31,7 +31,7 @@ interface Surroundings {
   calls: CallCarrier;
   instances: Instances;
   mail: () => MailRoom;
-  send: (socket: WebSocket, messages: OutgoingMessage[]) => Promise<SendOutcome[]>;
+  send: (socket: WebSocket, frame: SendMessages) => Promise<SendOutcome[]>;
   now: () => number;
   iceServers: (reference: string) => Promise<Result<IceServersResult>>;
   /** The user's first connection has said hello. */
@@ -95,8 +95,10 @@ export class FrameHandler {
         if (frame.mail) await this.hub.mail().acknowledge(socket, frame.mail);
         if (frame.calls.length > 0) await this.#inOrder(socket, () => calls.acknowledge(socket, frame));
         return;
+      case "relay":
+        return this.#inOrder(socket, () => calls.resume(socket, frame.calls, false));
       case "send":
-        return this.#answer(socket, frame.id, ok({ results: await this.hub.send(socket, frame.messages) }));
+        return this.#answer(socket, frame.id, ok({ results: await this.hub.send(socket, frame) }));
       case "read": {
         const wait = this.#reads.take(this.hub.now());
         if (wait > 0) return this.#fail(socket, frame.id, errorBody("rateLimited", { retryAfter: wait }));

@@ -1,9 +1,25 @@
 /** The installations of one user, and what a registration uses up. */
 import type { Reader } from "../../core/messages/mailbox";
-import { fail, ok, type Result, serverLimits } from "../../protocol";
+import { fail, ok, type PushDevice, type Result, serverLimits } from "../../protocol";
 import type { InstanceInfo, NewInstance, RegistrationProof, UserAddress } from "./rpc";
 
-type Instance = Omit<InstanceInfo, "connections">;
+interface Instance extends Omit<InstanceInfo, "connections" | "push"> {
+  /** How Carillon wakes it, and since when. */
+  device?: PushDevice;
+  deviceSince?: number;
+  /** What the app's own server needs to wake it, base64. */
+  pushData?: string;
+}
+
+/** An installation that can be woken. */
+export interface Wakeable {
+  instanceId: string;
+  device?: PushDevice;
+  /** Push data, base64. */
+  data?: string;
+  /** It takes messages. */
+  messages: boolean;
+}
 
 /** Storage keys: `instance:{id}`, `nonce:{nonce}`, `sequence`, `blocked`. */
 export class Instances {
@@ -11,6 +27,7 @@ export class Instances {
   #user: UserAddress | undefined;
   #blocked: boolean | undefined;
   #readers: Reader[] | null = null;
+  #wakeable = new Map<string, Wakeable>();
   /** When the first of the instances expires, milliseconds since 1970. */
   #readersUntil = 0;
 
@@ -34,12 +51,64 @@ export class Instances {
 
   /** The installations that take messages. */
   readers(now: number): Reader[] {
-    if (!this.#readers || this.#readersUntil <= now) {
-      const all = this.all(now);
-      this.#readersUntil = Math.min(...all.map(({ expires = Number.POSITIVE_INFINITY }) => expires));
-      this.#readers = all.filter((one) => !one.noMessages).map(readerOf);
-    }
+    if (this.#readers && this.#readersUntil > now) return this.#readers;
+    const all = this.#all(now);
+    this.#readersUntil = Math.min(...all.map(({ expires = Number.POSITIVE_INFINITY }) => expires));
+    this.#wakeable = new Map(
+      all
+        .filter(({ device, pushData }) => device || pushData !== undefined)
+        .sort((one, other) => other.renewed - one.renewed)
+        .map(({ instanceId, device, pushData, noMessages }) => [
+          instanceId,
+          { instanceId, device, data: pushData, messages: !noMessages },
+        ]),
+    );
+    this.#readers = all.filter((one) => !one.noMessages).map(readerOf);
     return this.#readers;
+  }
+
+  /** The installations that can be woken by a push, the last one that was renewed first. */
+  wakeable(now: number): ReadonlyMap<string, Wakeable> {
+    this.readers(now);
+    return this.#wakeable;
+  }
+
+  /** How an installation is woken; null: not at all. No other one of the user keeps its token. Errors: userBlocked, instanceRevoked. */
+  setDevice(id: string, device: PushDevice | null, now: number): Result<null> {
+    const instance = this.check(id, now);
+    if (!instance.ok) return instance;
+    const { device: former, deviceSince: _, ...rest } = instance.value;
+    if (!device && !former) return ok(null);
+    for (const other of this.#all(now)) {
+      const same =
+        device && other.device && tokensOf(other.device).some((token) => tokensOf(device).includes(token));
+      if (same && other.instanceId !== id) this.#put({ ...other, device: undefined });
+    }
+    this.#put(device ? { ...rest, device, deviceSince: now } : rest);
+    return ok(null);
+  }
+
+  /** What the app's own server needs to wake an installation, base64; null: nothing any more. Errors: as before. */
+  setData(id: string, pushData: string | null, now: number): Result<null> {
+    const instance = this.check(id, now);
+    if (!instance.ok) return instance;
+    if ((instance.value.pushData ?? null) !== pushData)
+      this.#put({ ...instance.value, pushData: pushData ?? undefined });
+    return ok(null);
+  }
+
+  /**
+   * A provider says that a token is dead, `since` then (milliseconds since 1970). A device that has
+   * come with another one, or with the same one later, keeps what it has. True when it was dropped.
+   */
+  dropToken(id: string, token: string, since: number | undefined): boolean {
+    const instance = this.kv.get<Instance>(`instance:${id}`);
+    if (!instance?.device || !tokensOf(instance.device).includes(token)) return false;
+    const { device, deviceSince = 0, ...rest } = instance;
+    if (since !== undefined && since < deviceSince) return false;
+    const left = withoutToken(device, token);
+    this.#put(left ? { ...rest, device: left, deviceSince } : rest);
+    return true;
   }
 
   /** Whether a device of this user takes messages, or one that is still to come may. */
@@ -53,9 +122,7 @@ export class Instances {
     if (!instance || wanted !== (instance.noMessages === true)) return;
     const { noMessages: _, ...rest } = instance;
     // Messages that came while it took none are not for it.
-    const changed: Instance = wanted ? { ...rest, start: mailStart } : { ...rest, noMessages: true };
-    this.kv.put(`instance:${id}`, changed);
-    this.#readers = null;
+    this.#put(wanted ? { ...rest, start: mailStart } : { ...rest, noMessages: true });
   }
 
   /** Whose they are; undefined for a user who never registered. */
@@ -100,7 +167,7 @@ export class Instances {
     const proven = this.#use(request.proof, now);
     if (!proven.ok) return proven;
 
-    const all = this.all(now);
+    const all = this.#all(now);
     const replaced = all.filter((one) => request.deviceId !== undefined && one.deviceId === request.deviceId);
     const surplus = all.length - replaced.length - serverLimits.instancesPerUser + 1;
     const oldest = all
@@ -115,9 +182,10 @@ export class Instances {
     if (!this.known) this.belongTo(request.user);
     const { deviceId, instanceExpires: expires } = request;
     const start = mailStart(replaced.filter((one) => !one.noMessages).map(readerOf));
-    const instance = { instanceId: id, deviceId, created: now, renewed: now, expires, start };
-    this.kv.put(`instance:${id}`, instance satisfies Instance);
-    this.#readers = null;
+    // It is the same app on the same device, until it says otherwise.
+    const [{ device, deviceSince, pushData } = {} as Partial<Instance>] = replaced;
+    const push = { ...(device && { device, deviceSince }), ...(pushData !== undefined && { pushData }) };
+    this.#put({ instanceId: id, deviceId, created: now, renewed: now, expires, start, ...push });
     return ok({ revoked });
   }
 
@@ -132,7 +200,7 @@ export class Instances {
 
   /** Notes that the instance has a new token. */
   renew(instance: Instance, now: number): void {
-    this.kv.put(`instance:${instance.instanceId}`, { ...instance, renewed: now });
+    this.#put({ ...instance, renewed: now });
   }
 
   remove(id: string): boolean {
@@ -140,12 +208,28 @@ export class Instances {
     return this.kv.delete(`instance:${id}`);
   }
 
+  /** Those that have not expired, without what pushes need: a token is nobody else's business. */
+  all(now: number): Omit<InstanceInfo, "connections">[] {
+    return this.#all(now).map(({ device, deviceSince: _, pushData, ...info }) => {
+      const push: InstanceInfo["push"] = [
+        ...(device ? [device.provider] : []),
+        ...(pushData === undefined ? [] : (["data"] as const)),
+      ];
+      return { ...info, ...(push.length > 0 && { push }) };
+    });
+  }
+
   /** Those that have not expired; what has, is cleared away. */
-  all(now: number): Instance[] {
+  #all(now: number): Instance[] {
     const all = [...this.kv.list<Instance>({ prefix: "instance:" })].map(([, instance]) => instance);
     const expired = all.filter((one) => one.expires !== undefined && one.expires <= now);
     for (const one of expired) this.remove(one.instanceId);
     return all.filter((one) => !expired.includes(one));
+  }
+
+  #put(instance: Instance): void {
+    this.kv.put(`instance:${instance.instanceId}`, instance);
+    this.#readers = null;
   }
 
   #use(proof: RegistrationProof, now: number): Result<null> {
@@ -167,4 +251,22 @@ export class Instances {
 
 function readerOf({ instanceId, start = 0 }: Instance): Reader {
   return { instanceId, start };
+}
+
+/** What names a device to its provider. */
+function tokensOf(device: PushDevice): string[] {
+  if (device.provider === "fcm") return [device.token];
+  if (device.provider === "webpush") return [device.endpoint];
+  return [device.voipToken, device.alertToken].filter((token) => token !== undefined);
+}
+
+/** An iPhone has two tokens, and one can die alone. */
+function withoutToken(device: PushDevice, token: string): PushDevice | undefined {
+  if (device.provider !== "apns") return undefined;
+  const { voipToken, alertToken, ...rest } = device;
+  const left = {
+    ...(voipToken !== undefined && voipToken !== token && { voipToken }),
+    ...(alertToken !== undefined && alertToken !== token && { alertToken }),
+  };
+  return Object.keys(left).length > 0 ? { ...rest, ...left } : undefined;
 }

@@ -3,7 +3,7 @@ import { Lanes } from "../../core/lanes";
 import { log } from "../../core/log";
 import { writeMessages, writeReads } from "../../core/messages/archive";
 import { sizeOf } from "../../core/messages/mail-log";
-import type { Mailbox, PushMail } from "../../core/messages/mailbox";
+import type { Mailbox } from "../../core/messages/mailbox";
 import type { Notes, Unnumbered } from "../../core/messages/notes";
 import {
   closeCodes,
@@ -16,6 +16,7 @@ import {
 import type { Env } from "../env";
 import { userHub } from "../names";
 import { type Connections, type MailState, send } from "./connections";
+import type { PushDesk } from "./push-desk";
 import type { Receipt, Taken, UserAddress } from "./rpc";
 
 interface Surroundings {
@@ -23,6 +24,7 @@ interface Surroundings {
   connections: Connections;
   mailbox: Mailbox;
   notes: Notes;
+  push: PushDesk;
   now: () => number;
   user: () => UserAddress;
   /** The user has devices that take messages. */
@@ -74,15 +76,40 @@ export class MailRoom {
   }
 
   /** Stores messages and hands them to the devices. */
-  async take(messages: readonly Message[]): Promise<Taken> {
+  async take(
+    messages: readonly Message[],
+    displayName: string | undefined,
+    reference: string,
+  ): Promise<Taken> {
     const { mailbox, now } = this.hub;
     const before = mailbox.last;
-    const taken = mailbox.take(messages, now());
+    const taken: Taken = mailbox.take(messages, now());
     if (mailbox.last === before) return taken;
     const reachable = this.#deliver();
+    if (this.isAsleep) await this.#wakeUp(messages, taken, displayName, reference);
     // A device's acknowledgement is what sends it to the archive; without one the alarm does.
     await this.hub.wake(now() + (reachable ? keepMs : archiveMs));
     return taken;
+  }
+
+  /** No connection of the user is in the foreground. */
+  get isAsleep(): boolean {
+    return this.#connected().every(({ connection }) => connection.background);
+  }
+
+  /** The newest of the messages speaks for all that wait. */
+  async #wakeUp(
+    messages: readonly Message[],
+    taken: Taken,
+    displayName: string | undefined,
+    reference: string,
+  ): Promise<void> {
+    const at = taken.findLastIndex((one) => one.ok && !one.value.repeated);
+    const [message, result] = [messages[at], taken[at]];
+    if (!message || !result?.ok) return;
+    const { pairs, headersOmitted } = await this.hub.push.message(message, displayName, reference);
+    if (pairs.length > 0) result.value.pushPairs = pairs;
+    if (headersOmitted) result.value.headersOmitted = true;
   }
 
   /** A connection wants messages, from its position on. */
@@ -241,15 +268,13 @@ export class MailRoom {
 
   /** Hands what is new to the connections; answers whether one of them listens. */
   #deliver(): boolean {
-    const { now, mailbox } = this.hub;
-    let [reachable, awake] = [false, false];
-    for (const { socket, connection, mail } of this.#connected()) {
+    const { now } = this.hub;
+    let reachable = false;
+    for (const { socket, mail } of this.#connected()) {
       const owing = mail.out > 0 ? (this.#owing.get(socket) ?? 0) : now();
       if (now() - owing < archiveMs) reachable = true;
-      if (!connection.background) awake = true;
       this.#pump(socket);
     }
-    if (!awake) this.#perform(mailbox.push());
     return reachable;
   }
 
@@ -303,9 +328,5 @@ export class MailRoom {
       }
     }
     return notes.map(() => true);
-  }
-
-  #perform(_effect: PushMail): void {
-    // Until there are pushes, the message waits.
   }
 }

@@ -1,5 +1,14 @@
 /** What the edge, call sessions and other hubs ask of a {@link UserHub}, beside the socket itself. */
-import type { CallFrame, ErrorBody, Message, OutgoingMessage, Result } from "../../protocol";
+import type {
+  CallFrame,
+  ErrorBody,
+  Message,
+  OutgoingMessage,
+  PushDevice,
+  PushPair,
+  Result,
+  SendOutcome,
+} from "../../protocol";
 
 /** A user, fully named: the key of a UserHub. */
 export interface UserAddress {
@@ -40,6 +49,8 @@ export interface InstanceInfo {
   start?: number;
   /** The app on it does not take messages. */
   noMessages?: true;
+  /** Who wakes it: its provider, or (`data`) the app's own server. */
+  push?: (PushDevice["provider"] | "data")[];
   /** Connections open now. */
   connections: number;
 }
@@ -80,6 +91,12 @@ export interface RingResult extends DeliveryResult {
   /** The user was registered at least once. */
   known: boolean;
   blocked: boolean;
+  /** Devices that are being woken. */
+  pushed: number;
+  /** Those that the app's own server has to wake. */
+  pushPairs: PushPair[];
+  /** The headers did not fit into every push. */
+  headersOmitted: boolean;
 }
 
 /** What the Worker has read out of an instance token and vouches for. */
@@ -94,12 +111,15 @@ export interface SocketClaims extends UserAddress {
 export interface Send {
   user: UserAddress;
   messages: OutgoingMessage[];
+  displayName?: string;
   reference: string;
 }
 
 /** Copies for this hub's user, all of one sender and in the sender's order. */
 export interface Take {
   messages: Message[];
+  /** What pushes call the sender. */
+  displayName?: string;
   reference: string;
 }
 
@@ -108,7 +128,9 @@ export interface Take {
  * userUnknown, userBlocked, messagingUnsupported, mailboxFull, unavailable, conflict (the id was used
  * with another text).
  */
-export type Taken = Result<{ time: number; repeated?: true }>[];
+export type Taken = Result<
+  { time: number; repeated?: true } & Pick<SendOutcome, "pushPairs" | "headersOmitted">
+>[];
 
 /** What became of messages that this hub's user has sent, or (read) has read on another device. */
 export interface Receipts {

@@ -3,6 +3,7 @@ import { log, newReference } from "../../core/log";
 import { Mailbox, type Reader } from "../../core/messages/mailbox";
 import { Notes } from "../../core/messages/notes";
 import { Outbox } from "../../core/messages/outbox";
+import { PushBook } from "../../core/push/push-book";
 import { iceServersFor } from "../../core/relay/ice-servers";
 import { Alarm } from "../../core/scheduler";
 import {
@@ -13,18 +14,22 @@ import {
   type IceServersResult,
   type OutgoingMessage,
   ok,
+  type PushDevice,
   protocolVersions,
   type Result,
   type SendOutcome,
   subprotocol,
 } from "../../protocol";
 import type { Env } from "../env";
+import { callSession, pushSender } from "../names";
 import { CallCarrier } from "./call-carrier";
 import { Connections, isAvailable, keyOf, send } from "./connections";
 import { Dispatch } from "./dispatch";
 import { FrameHandler } from "./frame-handler";
 import { Instances } from "./instances";
 import { MailRoom } from "./mail-room";
+import { PushDesk } from "./push-desk";
+import type { PushQuestion, PushReport } from "./push-rpc";
 import { Ringing } from "./ringing";
 import type {
   Delivery,
@@ -58,6 +63,7 @@ export class UserHub extends DurableObject<Env> {
   readonly #connections = new Connections(this.ctx);
   readonly #ringing = new Ringing(this.#kv);
   readonly #alarm = new Alarm(this.ctx.storage);
+  #push = this.#openPush();
   #mail = this.#openMail();
   readonly #calls = new CallCarrier(this.env, this.#connections, this.#ringing, () => this.clock());
   readonly #frames = new FrameHandler({
@@ -66,7 +72,8 @@ export class UserHub extends DurableObject<Env> {
     calls: this.#calls,
     instances: this.#instances,
     mail: () => this.#mail.room,
-    send: (socket, messages) => this.#send(messages, this.#connections.of(socket).reference, socket),
+    send: (socket, { messages, displayName }) =>
+      this.#send(messages, displayName, this.#connections.of(socket).reference, socket),
     now: () => this.clock(),
     iceServers: (reference) => this.iceServers(reference),
     // For the case that the server goes down without a word.
@@ -159,13 +166,22 @@ export class UserHub extends DurableObject<Env> {
   /** Offers a call to the devices that are here, and to those that connect while it rings. */
   async ring(ring: Ring): Promise<RingResult> {
     const { known, blocked } = this.#instances;
-    if (!known || blocked) return { known, blocked, available: [], connected: [] };
+    if (!known || blocked) {
+      const nobody = { available: [], connected: [], pushed: 0, pushPairs: [], headersOmitted: false };
+      return { known, blocked, ...nobody };
+    }
     // Sent before it is written: what follows a write waits for the disk.
     const delivered = await this.deliver(ring);
     const { callId, origin, until } = ring;
+    const {
+      devices: pushed,
+      pairs: pushPairs,
+      headersOmitted,
+    } = await this.#push.ring(ring, delivered.available);
     // With no device the call is over: there is nothing to offer to one that comes later.
-    if (delivered.available.length > 0) this.#ringing.add({ callId, origin, until }, this.clock());
-    return { known, blocked, ...delivered };
+    if (delivered.available.length + pushed + pushPairs.length > 0)
+      this.#ringing.add({ callId, origin, until }, this.clock());
+    return { known, blocked, ...delivered, pushed, pushPairs, headersOmitted };
   }
 
   /** Hands events of a call to the connections that they are for. */
@@ -178,6 +194,7 @@ export class UserHub extends DurableObject<Env> {
         if (to === undefined ? key !== except && rings : key === to) this.#calls.deliver(socket, frame);
       }
     }
+    await this.#push.hear(delivery);
     return {
       available: all.filter(({ connection }) => isAvailable(connection)).map(({ key }) => key),
       connected: all.map(({ key }) => key),
@@ -187,23 +204,23 @@ export class UserHub extends DurableObject<Env> {
   // ---- messages -------------------------------------------------------------------------------
 
   /** Messages of this user, or of the application itself, from the app's server. Errors: userUnknown, userBlocked. */
-  async send({ user, messages, reference }: Send): Promise<Result<SendOutcome[]>> {
+  async send({ user, messages, displayName, reference }: Send): Promise<Result<SendOutcome[]>> {
     const { known, blocked } = this.#instances;
     if (user.userId === "") {
       if (!known) this.#instances.belongTo(user);
     } else if (!known) {
       return fail("userUnknown", { detail: "the sender has never registered" });
     }
-    return blocked ? fail("userBlocked") : ok(await this.#send(messages, reference));
+    return blocked ? fail("userBlocked") : ok(await this.#send(messages, displayName, reference));
   }
 
   /** Copies for this user: stored when it answers. */
-  async take({ messages }: Take): Promise<Taken> {
+  async take({ messages, displayName, reference }: Take): Promise<Taken> {
     const { known, blocked } = this.#instances;
     if (!known) return messages.map(() => fail("userUnknown"));
     if (blocked) return messages.map(() => fail("userBlocked"));
     if (!this.#instances.takesMessages(this.clock())) return messages.map(() => fail("messagingUnsupported"));
-    return this.#mail.room.take(messages);
+    return this.#mail.room.take(messages, displayName, reference);
   }
 
   /** What became of messages that this user has sent. */
@@ -223,6 +240,33 @@ export class UserHub extends DurableObject<Env> {
     if (mailbox.unarchived) await room.archive();
   }
 
+  // ---- pushes ---------------------------------------------------------------------------------
+
+  /** How an installation is woken by Carillon; null: not any more. Errors: userBlocked, instanceRevoked. */
+  async setPushDevice(instanceId: string, device: PushDevice | null): Promise<Result<null>> {
+    return this.#instances.setDevice(instanceId, device, this.clock());
+  }
+
+  /** What the app's own server needs to wake an installation, base64; null: nothing any more. Errors: as before. */
+  async setPushData(instanceId: string, data: string | null): Promise<Result<null>> {
+    return this.#instances.setData(instanceId, data, this.clock());
+  }
+
+  /** What became of a push. */
+  async pushed(report: PushReport): Promise<void> {
+    if (this.#instances.known) await this.#push.report(report);
+  }
+
+  /** The device that a push which failed before may be tried on again; null when nobody wants it any more. */
+  async pushWanted(question: PushQuestion): Promise<PushDevice | null> {
+    const { mailbox, room } = this.#mail;
+    const reader = this.#instances
+      .readers(this.clock())
+      .find(({ instanceId }) => instanceId === question.instanceId);
+    const isBehind = reader !== undefined && room.isAsleep && mailbox.positionOf(reader) < mailbox.last;
+    return this.#push.wanted(question, isBehind);
+  }
+
   /** Everything of this user goes: instances, sockets, what waits and what is remembered. */
   async forget(reference: string): Promise<void> {
     await this.#dismiss(undefined, "instanceRevoked");
@@ -233,6 +277,7 @@ export class UserHub extends DurableObject<Env> {
     await this.ctx.storage.deleteAll();
     this.#alarm.rang();
     this.#instances.forget(used);
+    this.#push = this.#openPush();
     this.#mail = this.#openMail();
     this.#log("user.forgotten", reference);
   }
@@ -243,14 +288,15 @@ export class UserHub extends DurableObject<Env> {
     const { user } = this.#instances;
     const tell = (failed: Receipts["notes"]) => room.tell(failed, true);
     // Neither waits for the other: what is sent does not wait for D1.
-    const [archived, retried] = await Promise.allSettled([
+    const [pushed, archived, retried] = await Promise.allSettled([
+      this.#push.alarm(newReference(), room.isAsleep),
       room.alarm(),
       user && outbox.next !== null ? dispatch.retry(user, newReference(), tell) : undefined,
     ]);
+    if (pushed.status === "rejected") throw pushed.reason;
     if (archived.status === "rejected") throw archived.reason;
     if (retried.status === "rejected") throw retried.reason;
-    const next = archived.value;
-    for (const time of [next, outbox.next]) await this.#alarm.by(time);
+    for (const time of [pushed.value, archived.value, outbox.next]) await this.#alarm.by(time);
   }
 
   // ---- sockets --------------------------------------------------------------------------------
@@ -315,10 +361,25 @@ export class UserHub extends DurableObject<Env> {
     const connections = this.#connections;
     const user = () => this.#user();
     const hasReaders = () => this.#instances.readers(now()).length > 0;
-    const room = new MailRoom({ env, connections, mailbox, notes, now, user, hasReaders, wake });
-    const takeHere = (messages: Take["messages"], reference: string) => this.take({ messages, reference });
+    const push = this.#push;
+    const room = new MailRoom({ env, connections, mailbox, notes, push, now, user, hasReaders, wake });
+    const takeHere = (take: Take) => this.take(take);
     const dispatch = new Dispatch({ env, outbox, now, takeHere, wake });
     return { mailbox, outbox, room, dispatch };
+  }
+
+  #openPush(): PushDesk {
+    return new PushDesk({
+      book: new PushBook(this.#kv),
+      sender: pushSender(this.ctx),
+      instances: this.#instances,
+      connections: this.#connections,
+      now: () => this.clock(),
+      user: () => this.#user(),
+      wake: (time) => this.#alarm.by(time),
+      unreachable: async ({ callId, origin }) =>
+        callSession(this.env, origin ?? this.#user().applicationKey, callId).unreachable(),
+    });
   }
 
   #user(): UserAddress {
@@ -328,8 +389,13 @@ export class UserHub extends DurableObject<Env> {
   }
 
   /** Sends, and tells the user's other connections of it. */
-  async #send(messages: OutgoingMessage[], reference: string, socket?: WebSocket): Promise<SendOutcome[]> {
-    const sent = await this.#mail.dispatch.send(this.#user(), messages, reference);
+  async #send(
+    messages: OutgoingMessage[],
+    displayName: string | undefined,
+    reference: string,
+    socket?: WebSocket,
+  ): Promise<SendOutcome[]> {
+    const sent = await this.#mail.dispatch.send(this.#user(), messages, displayName, reference);
     const notes = sent
       .filter(({ outcome, repeated }) => outcome.time !== undefined && !repeated)
       .map(({ message, outcome }) => ({ note: "sent" as const, message, failed: outcome.failed }));

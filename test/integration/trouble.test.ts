@@ -138,7 +138,8 @@ describe("news that come late", () => {
       vi.spyOn(UserHub.prototype, "ring").mockImplementationOnce(async () => {
         resolve();
         await gate;
-        return { known: false, blocked: false, available: [], connected: [] };
+        const nobody = { available: [], connected: [], pushed: 0, pushPairs: [], headersOmitted: false };
+        return { known: false, blocked: false, ...nobody };
       });
     });
     const { callId, answered } = alice.start(someone("ghost"));
