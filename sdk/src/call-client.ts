@@ -187,12 +187,12 @@ export class CallClient extends Emitter<CallClientEvents> {
     const context: CallContext = {
       ...this.#context,
       transferred: (call, to) => this.#transferred(call, to),
-      ended: (call, record) => {
+      ended: (call, statistics) => {
         this.#calls.delete(call.callId);
         this.#past.add(call.callId);
         if (this.#past.size > remembered) this.#past.delete([...this.#past][0] ?? "");
         this.#tidy();
-        this.#ended(call, record);
+        this.#ended(call, statistics);
       },
     };
     const call = new Call(context, channel, start);

@@ -1,11 +1,10 @@
-import type { CallHeaders, CallTimes } from "../../protocol";
+import type { CallHeaders, CallStatistics, CallTimes } from "../../protocol";
 import type { Call } from "./call";
 import type { CallDirection } from "./call-types";
 import type { Devices } from "./devices";
 import type { IceServers } from "./ice-servers";
 import type { Log } from "./log";
 import type { Runtime, WebRtc } from "./runtime";
-import type { CallRecord } from "./statistics";
 
 /** What a call needs of the client. */
 export interface CallContext {
@@ -27,7 +26,7 @@ export interface CallContext {
   setPlayout(call: Call, on: boolean): void;
   /** The other side asks this one to call `to` instead. */
   transferred(call: Call, to: string): void;
-  ended(call: Call, record: CallRecord): void;
+  ended(call: Call, statistics: CallStatistics): void;
 }
 
 /** What is known of a call from its first moment. */

@@ -118,7 +118,7 @@ export class CallEngine {
 
   /** The other side has taken the call. */
   answered(description: SessionDescription, candidates: Candidate[], time: number): void {
-    this.#progress.answeredHere = this.#context.runtime.now();
+    this.#progress.answers();
     this.#media?.accept(description, candidates);
     this.#goLive();
     this.#hooks.answered(time);
@@ -203,7 +203,7 @@ export class CallEngine {
     this.#unlisten?.();
     if (this.#progress.over || this.#progress.taken) return;
     this.#progress.taken = true;
-    this.#progress.answeredHere = this.#context.runtime.now();
+    this.#progress.answers();
     const answer = this.#media?.takeAnswer();
     // First what takes its time elsewhere: the answer on its way, the microphone opening.
     const sent = answer && this.#channel.send({ op: "answer", ...answer });
@@ -259,7 +259,7 @@ export class CallEngine {
   }
 
   #flowing(flowing: boolean): void {
-    if (flowing) this.#progress.firstMedia ??= this.#context.runtime.now();
+    if (flowing) this.#progress.hears();
     void this.#channel.send({ op: "flowing", flowing });
     this.#hooks.flowing(flowing);
   }

@@ -1,9 +1,8 @@
 /** Where a call is, since when, and how it ended: what `details` and the statistics are made of. */
-import type { CallState, CallTimes, EndCause } from "../../protocol";
+import type { CallState, CallStatistics, CallTimes, EndCause } from "../../protocol";
 import { stateOrder } from "./call-types";
 import type { CarillonError } from "./errors";
 import type { Runtime } from "./runtime";
-import type { CallRecord } from "./statistics";
 
 type Step = "progressing" | "ringing" | "answered" | "established";
 
@@ -13,11 +12,11 @@ export class CallProgress {
   error: CarillonError | undefined;
   /** This side has answered, or was answered: it may be ahead of the server, and so of `state`. */
   taken = false;
-  /** On this device's clock, for the statistics. */
-  readonly here: CallRecord["times"];
-  /** From answer(), or from the event that says it, to the first packet. */
-  answeredHere: number | undefined;
-  firstMedia: number | undefined;
+  /** For the statistics, as are the next two: on this device's clock. */
+  readonly setup: CallStatistics["setup"] = { ended: 0 };
+  mediaAfterAnswer: number | undefined;
+  readonly #started: number;
+  #answered = 0;
 
   constructor(
     private readonly runtime: Runtime,
@@ -25,7 +24,7 @@ export class CallProgress {
     /** On the server's clock. */
     public times: CallTimes,
   ) {
-    this.here = { started: runtime.now(), ended: 0 };
+    this.#started = runtime.now();
   }
 
   get over(): boolean {
@@ -41,7 +40,7 @@ export class CallProgress {
     if (this.reached(state)) return false;
     this.state = state;
     this.times[state] ??= time;
-    if (state !== "progressing") this.here[state] = this.runtime.now();
+    if (state !== "progressing") this.setup[state] = this.#since(this.#started);
     return true;
   }
 
@@ -52,13 +51,27 @@ export class CallProgress {
     this.endCause = cause;
     this.error = error;
     this.times.ended ??= this.serverNow();
-    this.here.ended = this.runtime.now();
+    this.setup.ended = this.#since(this.#started);
     return true;
+  }
+
+  /** answer() was called, or the event came that says it. */
+  answers(): void {
+    this.#answered = this.runtime.now();
+  }
+
+  /** Media comes in. */
+  hears(): void {
+    this.mediaAfterAnswer ??= this.#since(this.#answered);
   }
 
   /** Seconds of talk so far. */
   get duration(): number {
     const { established, ended } = this.times;
     return established ? Math.max(0, Math.round(((ended ?? this.serverNow()) - established) / 1_000)) : 0;
+  }
+
+  #since(time: number): number {
+    return Math.max(0, Math.round(this.runtime.now() - time));
   }
 }

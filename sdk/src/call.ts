@@ -17,7 +17,7 @@ import { Emitter } from "./emitter";
 import { CarillonError, makeError, toError } from "./errors";
 import type { LocalMedia } from "./local-media";
 import { type CallQuality, type QualityReason, warnings } from "./quality";
-import { QualityAverage } from "./statistics";
+import { QualityAverage, statisticsOf } from "./statistics";
 
 /**
  * One call, of this side or the other. Made by `callClient.callUser()` or given to `incomingCall`.
@@ -360,17 +360,7 @@ export class Call extends Emitter<CallEvents> {
     this.#context.log("info", "call", `${this.callId} ended: ${cause} ${error ?? ""}`);
     this.#engine.close();
     this.emit("ended", this);
-    const { here, answeredHere, firstMedia } = this.#progress;
-    this.#context.ended(this, {
-      callId: this.callId,
-      origin: this.#channel.origin,
-      direction: this.direction,
-      endCause: cause,
-      errorCode: error?.code,
-      times: here,
-      answeredHere,
-      firstMedia,
-      qualities: this.#averages,
-    });
+    const { result } = this.#averages;
+    this.#context.ended(this, statisticsOf(this, this.#channel.origin, this.#progress, result));
   }
 }

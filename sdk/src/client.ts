@@ -328,10 +328,10 @@ export class CarillonClient extends Emitter<ClientEvents> {
       inFront: this.#inFront,
       play: (call) => this.audioController.play(call),
       setPlayout: (call, on) => this.audioController.setPlayout(call, on),
-      ended: (call, record) => {
+      ended: (call, statistics) => {
         this.audioController.detach(call);
         this.videoController.detach(call);
-        void uploadStatistics(this.#runtime, this.#registrar, this.#log, record);
+        void uploadStatistics(this.#runtime, this.#registrar, this.#log, statistics);
       },
     };
   }

@@ -22,7 +22,7 @@ import type { Log } from "./log";
 import { MailPositions } from "./mail-position";
 import { MessageOutcomes } from "./message-outcomes";
 import {
-  checkMessage,
+  checkContent,
   type History,
   type HistoryOptions,
   listOf,
@@ -138,7 +138,7 @@ export class MessageClient extends Emitter<MessageClientEvents> {
       text: message.text,
       headers: { ...message.headers },
     };
-    checkMessage(outgoing);
+    checkContent(outgoing);
     // Who goes on typing after it, is told again at once.
     this.#typed.delete(typingKey(outgoing.to));
     await this.#outgoing.add(outgoing);

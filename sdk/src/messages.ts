@@ -1,8 +1,8 @@
 /** What an app sees of messages. Their rules are in protocol/messages.ts. */
 import {
+  contentProblem,
   type Message as MessageFrame,
   type MessageState,
-  messageProblem,
   type OutgoingMessage,
 } from "../../protocol";
 import { type CarillonError, makeError } from "./errors";
@@ -95,8 +95,7 @@ export class WritableMessage {
     headers: Readonly<Record<string, string>> = {},
   ) {
     const to = [...new Set(listOf(recipients))];
-    // The id is made when it is sent: any will do here.
-    checkMessage({ id: "00000000-0000-7000-8000-000000000000", to, text, headers });
+    checkContent({ to, text, headers });
     this.recipientIds = to;
     this.text = text;
     this.headers = { ...headers };
@@ -120,9 +119,9 @@ export class WritableMessage {
 }
 
 /** @throws CarillonError for what no server would take. */
-export function checkMessage(message: OutgoingMessage): void {
+export function checkContent(message: Pick<OutgoingMessage, "to" | "text" | "headers">): void {
   if (typeof message.text !== "string") throw makeError("invalidValue", "text: not a text");
-  const problem = messageProblem(message);
+  const problem = contentProblem(message);
   if (problem) throw makeError(problem.name, problem.detail);
 }
 

@@ -66,16 +66,17 @@ export function readSample(report: Iterable<[string, unknown]>, at: number, prev
     audioBytes: audio?.bytesReceived ?? 0,
     videoBytes: video?.bytesReceived ?? 0,
   };
-  const since = { ...(previous ?? { at, packets: 0, lost: 0, audioBytes: 0, videoBytes: 0 }) };
-  const kbps = (bytes: number) => (at > since.at ? (bytes * 8) / (at - since.at) : undefined);
-  const lost = Math.max(0, counters.lost - since.lost);
-  const expected = counters.packets - since.packets + lost;
+  const since = (name: Exclude<keyof Sample, "quality">) => counters[name] - (previous?.[name] ?? 0);
+  const kbps = (name: "audioBytes" | "videoBytes") =>
+    previous && since("at") > 0 ? (since(name) * 8) / since("at") : undefined;
+  const lost = Math.max(0, since("lost"));
+  const expected = since("packets") + lost;
   const quality: CallQuality = {
     roundTripMs: times1000(pair?.currentRoundTripTime),
     jitterMs: times1000(audio?.jitter),
     lossRatio: expected > 0 ? lost / expected : undefined,
-    audioKbps: audio && kbps(counters.audioBytes - since.audioBytes),
-    videoKbps: video && kbps(counters.videoBytes - since.videoBytes),
+    audioKbps: audio && kbps("audioBytes"),
+    videoKbps: video && kbps("videoBytes"),
     audioCodec: codec(audio),
     videoCodec: codec(video),
     localCandidate: stats.get(pair?.localCandidateId ?? "")?.candidateType,

@@ -1,30 +1,17 @@
 /** What is told of a call when it is over: `POST /v1/statistics`. */
-import type { CallStatistics, EndCause } from "../../protocol";
-import type { CallDirection } from "./call-types";
+import type { CallStatistics } from "../../protocol";
+import type { CallProgress } from "./call-progress";
 import type { Log } from "./log";
 import type { CallQuality } from "./quality";
 import type { Registrar } from "./registration";
 import type { Runtime } from "./runtime";
 import { sdkVersion } from "./version";
 
-export interface CallRecord {
-  callId: string;
-  origin?: string;
-  direction: CallDirection;
-  endCause: EndCause;
-  errorCode?: number;
-  /** On this client's clock, milliseconds since 1970. */
-  times: { started: number; ringing?: number; answered?: number; established?: number; ended: number };
-  answeredHere?: number;
-  firstMedia?: number;
-  qualities: QualityAverage;
-}
-
 const averaged = ["roundTripMs", "jitterMs", "lossRatio", "audioKbps", "videoKbps", "mos"] as const;
 
 /** Means over the call, and the latest names. */
 export class QualityAverage {
-  #sums: Partial<Record<(typeof averaged)[number], { sum: number; count: number }>> = {};
+  readonly #sums: Partial<Record<(typeof averaged)[number], { sum: number; count: number }>> = {};
   #latest: CallQuality = {};
 
   add(quality: CallQuality): void {
@@ -32,44 +19,37 @@ export class QualityAverage {
     for (const name of averaged) {
       const value = quality[name];
       if (value === undefined) continue;
-      const entry = this.#sums[name] ?? { sum: 0, count: 0 };
-      this.#sums[name] = { sum: entry.sum + value, count: entry.count + 1 };
+      const { sum, count } = this.#sums[name] ?? { sum: 0, count: 0 };
+      this.#sums[name] = { sum: sum + value, count: count + 1 };
     }
   }
 
   get result(): CallQuality {
-    const { audioCodec, videoCodec, localCandidate, remoteCandidate } = this.#latest;
-    const result: CallQuality = { audioCodec, videoCodec, localCandidate, remoteCandidate };
+    const result = { ...this.#latest };
     for (const name of averaged) {
       const entry = this.#sums[name];
-      if (entry) result[name] = Math.round((entry.sum / entry.count) * 1_000) / 1_000;
+      result[name] = entry && Math.round((entry.sum / entry.count) * 1_000) / 1_000;
     }
     return result;
   }
 }
 
 /** The body of the upload. */
-function statisticsOf(record: CallRecord): CallStatistics {
-  const { times, answeredHere, firstMedia } = record;
-  const since = (time: number | undefined) =>
-    time === undefined ? undefined : Math.max(0, Math.round(time - times.started));
+export function statisticsOf(
+  { callId, direction }: Pick<CallStatistics, "callId" | "direction">,
+  origin: string | undefined,
+  { endCause, error, setup, mediaAfterAnswer }: CallProgress,
+  quality: CallQuality,
+): CallStatistics {
   return {
-    callId: record.callId,
-    origin: record.origin,
-    direction: record.direction,
-    endCause: record.endCause,
-    errorCode: record.errorCode,
-    setup: {
-      ringing: since(times.ringing),
-      answered: since(times.answered),
-      established: since(times.established),
-      ended: since(times.ended) ?? 0,
-    },
-    mediaAfterAnswer:
-      answeredHere !== undefined && firstMedia !== undefined
-        ? Math.max(0, firstMedia - answeredHere)
-        : undefined,
-    ...record.qualities.result,
+    callId,
+    origin,
+    direction,
+    endCause,
+    errorCode: error?.code,
+    setup,
+    mediaAfterAnswer,
+    ...quality,
     userAgent: (globalThis.navigator?.userAgent ?? "").slice(0, 512),
     sdk: sdkVersion,
   };
@@ -80,15 +60,15 @@ export async function uploadStatistics(
   runtime: Runtime,
   registrar: Registrar,
   log: Log,
-  record: CallRecord,
+  statistics: CallStatistics,
   again = true,
 ): Promise<void> {
   try {
     const { instance } = registrar;
-    if (!instance) return;
-    await registrar.authorized("POST", "/v1/statistics", instance, statisticsOf(record));
+    if (instance) await registrar.authorized("POST", "/v1/statistics", instance, statistics);
   } catch (error) {
-    if (again) runtime.setTimeout(() => void uploadStatistics(runtime, registrar, log, record, false), 5_000);
+    if (again)
+      runtime.setTimeout(() => void uploadStatistics(runtime, registrar, log, statistics, false), 5_000);
     else log("warning", "statistics", `Not uploaded: ${error}`);
   }
 }
