@@ -13,7 +13,6 @@ import { Alarm } from "./alarm";
 import { Call } from "./call";
 import { CallChannel } from "./call-channel";
 import type { CallContext, CallStart } from "./call-context";
-import type { Connection } from "./connection";
 import { Emitter } from "./emitter";
 import { makeError } from "./errors";
 import { timedUuid } from "./runtime";
@@ -38,9 +37,7 @@ export interface CallClientEvents {
 }
 
 export class CallClient extends Emitter<CallClientEvents> {
-  readonly #context: Omit<CallContext, "ended" | "transferred">;
-  readonly #connection: Connection;
-  readonly #ended: CallContext["ended"];
+  readonly #context: CallContext;
   /** Thrown at whoever calls on a client that cannot. */
   readonly #mustRun: () => void;
   readonly #calls = new Map<string, Call>();
@@ -53,11 +50,19 @@ export class CallClient extends Emitter<CallClientEvents> {
   #heard = 0;
 
   /** @internal */
-  constructor(context: Omit<CallContext, "transferred">, connection: Connection, mustRun: () => void) {
+  constructor(context: Omit<CallContext, "transferred">, mustRun: () => void) {
     super();
-    this.#context = context;
-    this.#ended = context.ended;
-    this.#connection = connection;
+    this.#context = {
+      ...context,
+      transferred: (call, to) => this.#transferred(call, to),
+      ended: (call, statistics) => {
+        this.#past.add(call.callId);
+        if (this.#past.size > remembered) this.#past.delete([...this.#past][0] ?? "");
+        this.#calls.delete(call.callId);
+        this.#tidy();
+        context.ended(call, statistics);
+      },
+    };
     this.#mustRun = mustRun;
     this.#acknowledging = new Alarm(context.runtime);
   }
@@ -176,7 +181,7 @@ export class CallClient extends Emitter<CallClientEvents> {
   }
 
   #open(callId: string, origin: string | undefined, incoming: boolean): CallChannel {
-    const channel = new CallChannel(callId, origin, incoming, this.#connection, (id) =>
+    const channel = new CallChannel(callId, origin, incoming, this.#context.connection, (id) =>
       this.#unacknowledged.delete(id),
     );
     this.#channels.set(callId, channel);
@@ -184,18 +189,7 @@ export class CallClient extends Emitter<CallClientEvents> {
   }
 
   #add(channel: CallChannel, start: CallStart): Call {
-    const context: CallContext = {
-      ...this.#context,
-      transferred: (call, to) => this.#transferred(call, to),
-      ended: (call, statistics) => {
-        this.#calls.delete(call.callId);
-        this.#past.add(call.callId);
-        if (this.#past.size > remembered) this.#past.delete([...this.#past][0] ?? "");
-        this.#tidy();
-        this.#ended(call, statistics);
-      },
-    };
-    const call = new Call(context, channel, start);
+    const call = new Call(this.#context, channel, start);
     this.#calls.set(call.callId, call);
     return call;
   }
@@ -222,7 +216,7 @@ export class CallClient extends Emitter<CallClientEvents> {
     this.#acknowledging.set(acknowledgeMs, () => {
       if (this.#unacknowledged.size > 0) {
         const calls = [...this.#unacknowledged.values()];
-        if (!this.#connection.tell({ type: "ack", calls })) return;
+        if (!this.#context.connection.tell({ type: "ack", calls })) return;
         this.#unacknowledged.clear();
       }
       this.#heard = 0;

@@ -1,6 +1,9 @@
 import type { CallHeaders, CallStatistics, CallTimes } from "../../protocol";
+import type { AudioController } from "./audio";
 import type { Call } from "./call";
 import type { CallDirection } from "./call-types";
+import type { CarillonClientOptions } from "./client-types";
+import type { Connection } from "./connection";
 import type { Devices } from "./devices";
 import type { IceServers } from "./ice-servers";
 import type { Log } from "./log";
@@ -13,17 +16,12 @@ export interface CallContext {
   webrtc: WebRtc | undefined;
   devices: Devices;
   ice: IceServers;
-  forceRelay: boolean;
-  audioPacketMs: 10 | 20;
-  prewarmMicrophone: boolean;
-  displayName?: string;
+  audio: AudioController;
+  connection: Connection;
+  options: CarillonClientOptions;
   serverNow(): number;
-  online(): boolean;
   /** The app is in front, or may take calls in the background. */
   inFront(): boolean;
-  /** Plays what comes in. */
-  play(call: Call): void;
-  setPlayout(call: Call, on: boolean): void;
   /** The other side asks this one to call `to` instead. */
   transferred(call: Call, to: string): void;
   ended(call: Call, statistics: CallStatistics): void;

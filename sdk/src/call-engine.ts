@@ -149,8 +149,8 @@ export class CallEngine {
   }
 
   async #prepare(offer: SessionDescription): Promise<void> {
-    const { ice, prewarmMicrophone } = this.#context;
-    if (prewarmMicrophone) void this.#prewarm();
+    const { ice, options } = this.#context;
+    if (options.prewarmMicrophone) void this.#prewarm();
     const media = this.#makeMedia(ice.fresh ?? (await ice.get()));
     await media?.prepareAnswer(offer);
     // Nothing comes in yet; only that the answer need not wait for an element to be made.
@@ -167,7 +167,7 @@ export class CallEngine {
   }
 
   #makeMedia(iceServers: IceServer[]): CallMedia | undefined {
-    const { webrtc, runtime, forceRelay, audioPacketMs } = this.#context;
+    const { webrtc, runtime, options } = this.#context;
     if (this.#progress.over) return undefined;
     if (!webrtc) throw makeError("webrtcUnavailable");
     const polite = this.#callee;
@@ -175,8 +175,7 @@ export class CallEngine {
       webrtc,
       runtime,
       iceServers,
-      forceRelay,
-      audioPacketMs,
+      options,
       polite,
       outgoing: this.local.stream ?? new webrtc.MediaStream(),
       hooks: {
@@ -193,7 +192,7 @@ export class CallEngine {
     this.#watch = new MediaWatch(media, runtime, polite, {
       flowing: (flowing) => this.#flowing(flowing),
       sample: ({ quality }) => this.#hooks.quality(quality),
-      canRestart: () => this.#context.online() && !this.#channel.describing,
+      canRestart: () => this.#context.connection.online && !this.#channel.describing,
     });
     return media;
   }

@@ -1,6 +1,7 @@
 /** One call's RTCPeerConnection: offers, answers, candidates in batches, tracks. W3C's "perfect negotiation". */
 import { type Candidate, type IceServer, limits, type SessionDescription } from "../../protocol";
 import { Alarm } from "./alarm";
+import type { CarillonClientOptions } from "./client-types";
 import type { Runtime, WebRtc } from "./runtime";
 
 const batchMs = 20;
@@ -21,8 +22,7 @@ export interface MediaOptions {
   webrtc: WebRtc;
   runtime: Runtime;
   iceServers: IceServer[];
-  forceRelay: boolean;
-  audioPacketMs: 10 | 20;
+  options: Pick<CarillonClientOptions, "forceRelay" | "audioPacketMs">;
   /** Gives way when both sides offer at once: the callee. */
   polite: boolean;
   outgoing: MediaStream;
@@ -45,13 +45,13 @@ export class CallMedia {
   #chain: Promise<unknown> = Promise.resolve();
 
   constructor(options: MediaOptions) {
-    const { webrtc, iceServers, forceRelay, hooks } = options;
+    const { webrtc, runtime, iceServers, hooks } = options;
     this.#options = options;
-    this.#batch = new Alarm(options.runtime);
+    this.#batch = new Alarm(runtime);
     this.pc = new webrtc.RTCPeerConnection({
       iceServers,
       bundlePolicy: "max-bundle",
-      ...(forceRelay && { iceTransportPolicy: "relay" }),
+      ...(options.options.forceRelay && { iceTransportPolicy: "relay" }),
     });
     this.pc.onicecandidate = ({ candidate }) => this.#collect(candidate);
     this.pc.ontrack = ({ track }) => hooks.track(track);
@@ -182,7 +182,7 @@ export class CallMedia {
 
   /** What the other side "asks for" decides how long this side's audio packets are (RFC 8866, 6.4). */
   #paced({ type, sdp }: SessionDescription): SessionDescription {
-    const line = `$1a=ptime:${this.#options.audioPacketMs}\r\n`;
+    const line = `$1a=ptime:${this.#options.options.audioPacketMs ?? 10}\r\n`;
     const kept = sdp.replace(/^a=ptime:.*\r?\n/gm, "");
     return { type, sdp: kept.replace(/^(m=audio.*\r?\n(?:[ibc]=.*\r?\n)*)/m, line) };
   }

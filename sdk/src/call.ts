@@ -4,6 +4,7 @@ import {
   type CallResult,
   type CallState,
   type EndCause,
+  type ErrorBody,
   isUserId,
   type MediaState,
   type SessionDescription,
@@ -64,7 +65,7 @@ export class Call extends Emitter<CallEvents> {
     }
     this.#remoteMedia = { muted: false, held: false, video: start.video ? "on" : "off" };
     this.#engine = new CallEngine(context, channel, this.#progress, start, {
-      play: () => context.play(this),
+      play: () => context.audio.play(this),
       answered: (time) => this.#advance("answered", time),
       missed: () => this.#finish("otherDeviceAnswered"),
       fail: (error) => this.fail(error),
@@ -145,7 +146,7 @@ export class Call extends Emitter<CallEvents> {
   hangup(): void {
     if (this.#progress.over) return;
     const early = this.direction === "outgoing" ? "canceled" : "denied";
-    if (!this.#channel.discard()) void this.#channel.send({ op: "hangup" });
+    this.#leave();
     this.#finish(this.#progress.reached("answered") || this.#progress.taken ? "hungUp" : early);
   }
 
@@ -173,12 +174,12 @@ export class Call extends Emitter<CallEvents> {
   /** Neither side hears or sees the other, until {@link resume}. */
   hold(): void {
     this.local.set({ held: true });
-    this.#context.setPlayout(this, false);
+    this.#context.audio.setPlayout(this, false);
   }
 
   resume(): void {
     this.local.set({ held: false });
-    this.#context.setPlayout(this, true);
+    this.#context.audio.setPlayout(this, true);
   }
 
   /** Keeps the camera and sends no picture. */
@@ -228,7 +229,6 @@ export class Call extends Emitter<CallEvents> {
   /** @internal The caller's side begins; the app has its listeners by then. */
   async begin(to: string, ringSeconds: number | undefined): Promise<void> {
     await Promise.resolve();
-    const { displayName } = this.#context;
     const offering = this.#engine.offer();
     // After offer(), so that a fresh ICE server list makes the offer start first.
     this.#engine.open(this.#videoOffered);
@@ -237,14 +237,14 @@ export class Call extends Emitter<CallEvents> {
     const started = this.#channel.send({
       op: "start",
       to,
-      ...(displayName && { displayName }),
+      displayName: this.#context.options.displayName,
       video: this.#videoOffered,
       headers: this.headers,
       offer,
-      ...(ringSeconds && { ringSeconds }),
+      ringSeconds,
     });
     this.#engine.offerSent();
-    this.#context.play(this);
+    this.#context.audio.play(this);
     const reply = await started;
     if (!reply.ok) this.#finish("failure", new CarillonError(reply.error));
     else this.#settled(reply.value as Partial<CallResult>);
@@ -265,8 +265,6 @@ export class Call extends Emitter<CallEvents> {
   receive(event: CallEvent): void {
     if (this.#progress.over) return;
     switch (event.event) {
-      case "incoming":
-        return;
       case "progressing":
       case "ringing":
         this.#advance(event.event, event.time);
@@ -312,11 +310,15 @@ export class Call extends Emitter<CallEvents> {
   fail(thrown: unknown): void {
     if (this.#progress.over) return;
     const error = toError(thrown, "mediaFailed");
-    if (!this.#channel.discard()) void this.#channel.send({ op: "hangup", error: error.body });
+    this.#leave(error.body);
     this.#finish("failure", error);
   }
 
   // ---- what becomes of it ---------------------------------------------------------------------
+
+  #leave(error?: ErrorBody): void {
+    if (!this.#channel.discard()) void this.#channel.send({ op: "hangup", error });
+  }
 
   /** What an operation brought about comes with its answer. */
   #settled({ time, devices, ended }: Partial<CallResult>): void {

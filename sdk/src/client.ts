@@ -1,4 +1,5 @@
 import {
+  type CallStatistics,
   type ConnectionState,
   type IceServersResult,
   isApplicationKey,
@@ -7,8 +8,8 @@ import {
   type Welcome,
 } from "../../protocol";
 import { AudioController } from "./audio";
+import type { Call } from "./call";
 import { CallClient } from "./call-client";
-import type { CallContext } from "./call-context";
 import type { CarillonClientOptions, ClientEvents } from "./client-types";
 import { Connection } from "./connection";
 import { Devices } from "./devices";
@@ -19,11 +20,10 @@ import { IceServers } from "./ice-servers";
 import type { Log } from "./log";
 import { MessageClient } from "./message-client";
 import { type Credentials, Registrar } from "./registration";
-import { defaultRuntime, defaultWebRtc, type Runtime, type WebRtc } from "./runtime";
+import { defaultRuntime, defaultWebRtc, type Runtime } from "./runtime";
 import { Starting } from "./starting";
 import { uploadStatistics } from "./statistics";
 import { defaultStorage } from "./storage";
-import { sdkVersion } from "./version";
 import { VideoController } from "./video";
 
 /**
@@ -99,10 +99,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
     const calls = () => this.callClient.calls;
     this.audioController = new AudioController(devices, calls, this.#log);
     this.videoController = new VideoController(devices, calls);
-    this.callClient = new CallClient(this.#callContext(webrtc, devices), this.#connection, () =>
-      this.#mustRun(),
-    );
-    this.messageClient = new MessageClient({
+    const context = {
       runtime: this.#runtime,
       log: this.#log,
       storage,
@@ -110,7 +107,20 @@ export class CarillonClient extends Emitter<ClientEvents> {
       registrar: this.#registrar,
       connection: this.#connection,
       serverNow: this.#serverNow,
-    });
+      webrtc,
+      devices,
+      ice: this.#ice,
+      audio: this.audioController,
+      options,
+      inFront: this.#inFront,
+      ended: (call: Call, statistics: CallStatistics) => {
+        this.audioController.detach(call);
+        this.videoController.detach(call);
+        void uploadStatistics(this.#runtime, this.#registrar, this.#log, statistics);
+      },
+    };
+    this.callClient = new CallClient(context, () => this.#mustRun());
+    this.messageClient = new MessageClient(context);
   }
 
   /** Whether calls may come in; true by default. Before `start()`. */
@@ -165,7 +175,8 @@ export class CarillonClient extends Emitter<ClientEvents> {
     this.#status = "terminated";
     this.callClient.close();
     this.messageClient.close();
-    this.#connection.close(true, makeError("terminated"));
+    this.#connection.tell({ type: "goodbye" });
+    this.#connection.close(makeError("terminated"));
     this.audioController.close();
     for (const unlisten of this.#unlisten.splice(0)) unlisten();
     this.#starting.settle(makeError("terminated"));
@@ -219,7 +230,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
     if (this.#status === "terminated" || this.#status === "stopped") return;
     this.#log("error", "client", error.message);
     this.#status = "stopped";
-    this.#connection.close(false, error);
+    this.#connection.close(error);
     for (const unlisten of this.#unlisten.splice(0)) unlisten();
     for (const call of this.callClient.calls) call.fail(error);
     this.#starting.settle(error);
@@ -233,8 +244,6 @@ export class CarillonClient extends Emitter<ClientEvents> {
       runtime: this.#runtime,
       log: this.#log,
       url: `${baseUrl.replace(/^http/, "ws")}/v1/connect`,
-      connectionId: this.#runtime.uuid(),
-      sdk: sdkVersion,
       token: async () => {
         const { instanceId, instanceToken } = await this.#registrar.ensure();
         await this.messageClient.prepare(instanceId);
@@ -278,16 +287,19 @@ export class CarillonClient extends Emitter<ClientEvents> {
   #listenToPage(): void {
     const { page } = this.#runtime;
     const nudge = () => this.callClient.nudge();
-    const network = (globalThis.navigator as { connection?: EventTarget } | undefined)?.connection;
-    network?.addEventListener?.("change", nudge);
     this.#unlisten = [
-      page.on("online", nudge),
+      page.on("network", nudge),
+      page.on("online", () => {
+        nudge();
+        this.#connection.nudge();
+      }),
       page.on("visible", () => {
+        this.#connection.nudge();
         this.#tellState();
         this.messageClient.inFront();
       }),
       page.on("hidden", () => this.#tellState()),
-      () => network?.removeEventListener?.("change", nudge),
+      page.on("close", () => void this.#connection.tell({ type: "goodbye" })),
     ];
   }
 
@@ -307,33 +319,6 @@ export class CarillonClient extends Emitter<ClientEvents> {
   #mustRun(): void {
     this.#mustLive();
     if (this.#status !== "started") throw makeError("invalidUse", "Call start() first, and wait for it.");
-  }
-
-  // ---- calls ----------------------------------------------------------------------------------
-
-  #callContext(webrtc: WebRtc | undefined, devices: Devices): Omit<CallContext, "transferred"> {
-    const { forceRelay = false, prewarmMicrophone = false, audioPacketMs = 10, displayName } = this.#options;
-    return {
-      runtime: this.#runtime,
-      log: this.#log,
-      webrtc,
-      devices,
-      ice: this.#ice,
-      forceRelay,
-      audioPacketMs,
-      prewarmMicrophone,
-      displayName,
-      serverNow: this.#serverNow,
-      online: () => this.#connection.online,
-      inFront: this.#inFront,
-      play: (call) => this.audioController.play(call),
-      setPlayout: (call, on) => this.audioController.setPlayout(call, on),
-      ended: (call, statistics) => {
-        this.audioController.detach(call);
-        this.videoController.detach(call);
-        void uploadStatistics(this.#runtime, this.#registrar, this.#log, statistics);
-      },
-    };
   }
 }
 

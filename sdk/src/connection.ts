@@ -5,6 +5,7 @@ import {
   type ClientFrame,
   closeCodes,
   type ErrorBody,
+  type Goodbye,
   type Hello,
   limits,
   type MailFrame,
@@ -23,6 +24,7 @@ import { Alarm } from "./alarm";
 import { CarillonError, isUnauthorized, makeError, toError } from "./errors";
 import type { Log } from "./log";
 import type { Runtime, Socket } from "./runtime";
+import { sdkVersion } from "./version";
 
 /** A frame with an id, before it has one. */
 type WithoutId<F> = F extends { id: number } ? Omit<F, "id"> : never;
@@ -33,8 +35,6 @@ export interface ConnectionOptions {
   runtime: Runtime;
   log: Log;
   url: string;
-  connectionId: string;
-  sdk: string;
   /** The token to connect with. A rejection is final. */
   token(): Promise<string>;
   /** The server refused the token: replace it. A rejection is final. */
@@ -66,6 +66,7 @@ interface Pending {
 
 export class Connection {
   readonly #options: ConnectionOptions;
+  readonly #connectionId: string;
   readonly #pending = new Map<number, Pending>();
   #socket: Socket | undefined;
   #wanted = false;
@@ -78,12 +79,12 @@ export class Connection {
   /** Until then something has to be heard. */
   readonly #deadline: Alarm;
   readonly #ping: Alarm;
-  #unlisten: (() => void)[] = [];
   /** Set while a token is fetched, so that two triggers do not open two sockets. */
   #connecting = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#connectionId = options.runtime.uuid();
     this.#retry = new Alarm(options.runtime);
     this.#deadline = new Alarm(options.runtime);
     this.#ping = new Alarm(options.runtime);
@@ -97,21 +98,12 @@ export class Connection {
   open(): void {
     if (this.#wanted) return;
     this.#wanted = true;
-    const { page } = this.#options.runtime;
-    const nudge = () => this.#nudge();
-    this.#unlisten = [
-      page.on("online", nudge),
-      page.on("visible", nudge),
-      page.on("close", () => this.#write({ type: "goodbye" })),
-    ];
     void this.#connect();
   }
 
-  /** Closes for good: with `goodbye` this connection's calls end on the server now. */
-  close(goodbye: boolean, error: CarillonError): void {
-    if (goodbye) this.#write({ type: "goodbye" });
+  /** Closes for good. */
+  close(error: CarillonError): void {
     this.#wanted = false;
-    for (const unlisten of this.#unlisten.splice(0)) unlisten();
     this.#retry.clear();
     this.#detach(1000);
     for (const pending of this.#pending.values()) pending.reply({ ok: false, error: error.body });
@@ -141,7 +133,7 @@ export class Connection {
   }
 
   /** Says something that is not answered. False when there is no connection. */
-  tell(frame: Ack | Typing): boolean {
+  tell(frame: Ack | Goodbye | Typing): boolean {
     return this.#welcomed && this.#write(frame);
   }
 
@@ -174,8 +166,13 @@ export class Connection {
     this.#socket = socket;
     this.#refusal = undefined;
     socket.onopen = () => {
-      const { connectionId, sdk, hello } = this.#options;
-      this.#write({ type: "hello", versions: [...protocolVersions], connectionId, sdk, ...hello() });
+      this.#write({
+        type: "hello",
+        versions: [...protocolVersions],
+        connectionId: this.#connectionId,
+        sdk: sdkVersion,
+        ...this.#options.hello(),
+      });
     };
     socket.onmessage = (event: { data: unknown }) => this.#read(event.data);
     socket.onclose = (event: { code: number }) => this.#dropped(event.code);
@@ -220,7 +217,7 @@ export class Connection {
     }
     if (code === closeCodes.replaced) {
       log("warning", "connection", "Replaced: it stays closed.");
-      this.close(false, makeError("terminated"));
+      this.close(makeError("terminated"));
       return;
     }
     if (code === closeCodes.unauthorized || (refusal && isUnauthorized(refusal))) {
@@ -258,12 +255,12 @@ export class Connection {
 
   #fail(error: CarillonError): void {
     if (!this.#wanted) return;
-    this.close(false, error);
+    this.close(error);
     this.#options.onFailed(error);
   }
 
   /** The network or the page came back: now is better than later. */
-  #nudge(): void {
+  nudge(): void {
     if (!this.#wanted) return;
     if (this.#welcomed) {
       this.#sendPing(urgentPongMs);

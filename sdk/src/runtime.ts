@@ -18,7 +18,7 @@ export type SocketClass = new (url: string, protocols: string[]) => Socket;
 export interface Page {
   hidden(): boolean;
   /** Returns what takes the listener away. */
-  on(event: "visible" | "hidden" | "online" | "close", listener: () => void): () => void;
+  on(event: "visible" | "hidden" | "online" | "network" | "close", listener: () => void): () => void;
 }
 
 export type Timer = ReturnType<typeof setTimeout>;
@@ -88,6 +88,7 @@ export function timedUuid({ now, uuid }: Pick<Runtime, "now" | "uuid">): string 
 
 function browserPage(): Page {
   const document = globalThis.document as Document | undefined;
+  const navigator = globalThis.navigator as { connection?: EventTarget } | undefined;
   const listen = (target: EventTarget | undefined, name: string, listener: (event: Event) => void) => {
     target?.addEventListener?.(name, listener);
     return () => target?.removeEventListener?.(name, listener);
@@ -95,7 +96,8 @@ function browserPage(): Page {
   return {
     hidden: () => document?.visibilityState === "hidden",
     on(event, listener) {
-      if (event === "online") return listen(globalThis, "online", listener);
+      if (event === "online") return listen(globalThis, event, listener);
+      if (event === "network") return listen(navigator?.connection, "change", listener);
       if (event === "close") {
         return listen(globalThis, "pagehide", (pagehide) => {
           // A page in the back/forward cache may come back: it is not closed.
