@@ -1,6 +1,6 @@
 import type { Call } from "./call";
 import type { Devices } from "./devices";
-import { makeError } from "./errors";
+import { makeError, must } from "./errors";
 import type { Log } from "./log";
 
 type Output = HTMLAudioElement & { setSinkId?: (id: string) => Promise<void> };
@@ -137,7 +137,7 @@ export class AudioController {
   }
 
   async #route(element: Output): Promise<void> {
-    if (!element.setSinkId) throw makeError("invalidUse", "This browser cannot choose a speaker.");
+    must(element.setSinkId, "This browser cannot choose a speaker.");
     await element.setSinkId(this.#output).catch((error: unknown) => {
       throw makeError("deviceMissing", undefined, error);
     });

@@ -4,7 +4,6 @@ import {
   type CallFrame,
   type CallHeaders,
   type CallPosition,
-  isUserId,
   limits,
   parseAddress,
   type Synced,
@@ -14,7 +13,7 @@ import { Call } from "./call";
 import { CallChannel } from "./call-channel";
 import type { CallContext, CallStart } from "./call-context";
 import { Emitter } from "./emitter";
-import { makeError } from "./errors";
+import { must, mustBeUserId } from "./errors";
 import { timedUuid } from "./runtime";
 
 const acknowledgeMs = 2_000;
@@ -83,15 +82,13 @@ export class CallClient extends Emitter<CallClientEvents> {
   callUser(userId: string, options: CallOptions = {}): Call {
     const { video = false, headers = {}, ringSeconds } = options;
     this.#mustRun();
-    const address = parseAddress(userId);
-    if (!isUserId(address.userId))
-      throw makeError("invalidUse", "A user id is 1 to 40 printable ASCII characters.");
-    if (!areHeaders(headers)) throw makeError("invalidUse", "Headers are texts, 1,024 bytes in all.");
-    if (ringSeconds && (ringSeconds < limits.ringSecondsMin || ringSeconds > limits.ringSecondsMax)) {
-      throw makeError("invalidUse", "ringSeconds is 5 to 120.");
-    }
-    if (this.#calls.size >= limits.callsPerConnection)
-      throw makeError("invalidUse", "Too many calls at a time.");
+    mustBeUserId(parseAddress(userId).userId);
+    must(areHeaders(headers), "Headers are texts, 1,024 bytes in all.");
+    must(
+      !ringSeconds || (ringSeconds >= limits.ringSecondsMin && ringSeconds <= limits.ringSecondsMax),
+      "ringSeconds is 5 to 120.",
+    );
+    must(this.#calls.size < limits.callsPerConnection, "Too many calls at a time.");
     const channel = this.#open(timedUuid(this.#context.runtime), undefined, false);
     const call = this.#add(channel, {
       direction: "outgoing",

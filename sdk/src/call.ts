@@ -1,13 +1,12 @@
-import {
-  type CallEvent,
-  type CallHeaders,
-  type CallResult,
-  type CallState,
-  type EndCause,
-  type ErrorBody,
-  isUserId,
-  type MediaState,
-  type SessionDescription,
+import type {
+  CallEvent,
+  CallHeaders,
+  CallResult,
+  CallState,
+  EndCause,
+  ErrorBody,
+  MediaState,
+  SessionDescription,
 } from "../../protocol";
 import type { CallChannel } from "./call-channel";
 import type { CallContext, CallStart } from "./call-context";
@@ -15,7 +14,7 @@ import { CallEngine } from "./call-engine";
 import { CallProgress } from "./call-progress";
 import type { AnswerOptions, CallDetails, CallDirection, CallEvents } from "./call-types";
 import { Emitter } from "./emitter";
-import { CarillonError, makeError, toError } from "./errors";
+import { CarillonError, must, mustBeUserId, toError } from "./errors";
 import type { LocalMedia } from "./local-media";
 import { type CallQuality, type QualityReason, warnings } from "./quality";
 import { QualityAverage, statisticsOf } from "./statistics";
@@ -137,8 +136,7 @@ export class Call extends Emitter<CallEvents> {
    * @throws CarillonError `invalidUse` for an outgoing call.
    */
   answer(options: AnswerOptions = {}): void {
-    if (this.direction === "outgoing")
-      throw makeError("invalidUse", "Only an incoming call can be answered.");
+    must(this.direction === "incoming", "Only an incoming call can be answered.");
     this.#engine.answer(options);
   }
 
@@ -156,7 +154,7 @@ export class Call extends Emitter<CallEvents> {
    * @throws CarillonError (rejects) `invalidUse` for a malformed user id, `conflict` before the answer.
    */
   async transfer(userId: string): Promise<void> {
-    if (!isUserId(userId)) throw makeError("invalidUse", "A user id is 1 to 40 printable ASCII characters.");
+    mustBeUserId(userId);
     const reply = await this.#channel.send({ op: "transfer", to: userId });
     if (!reply.ok) throw new CarillonError(reply.error);
     this.#settled(reply.value as Partial<CallResult>);
@@ -217,10 +215,9 @@ export class Call extends Emitter<CallEvents> {
    * @throws CarillonError `invalidUse` for keys other than `0-9 # * A-D`, or before the answer.
    */
   sendDTMF(keys: string): void {
-    if (!/^[0-9#*A-D]+$/i.test(keys)) throw makeError("invalidUse", "DTMF keys are 0-9 # * A-D.");
+    must(/^[0-9#*A-D]+$/i.test(keys), "DTMF keys are 0-9 # * A-D.");
     const { dtmf } = this.#engine;
-    if (!dtmf || !this.#progress.reached("answered"))
-      throw makeError("invalidUse", "Tones need an answered call.");
+    must(dtmf && this.#progress.reached("answered"), "Tones need an answered call.");
     dtmf.insertDTMF(dtmf.toneBuffer + keys.toUpperCase());
   }
 
@@ -346,9 +343,7 @@ export class Call extends Emitter<CallEvents> {
   }
 
   #mustLive(): void {
-    if (!this.#progress.reached("answered") || this.#progress.over) {
-      throw makeError("invalidUse", "The call is not answered, or is over.");
-    }
+    must(this.#progress.reached("answered") && !this.#progress.over, "The call is not answered, or is over.");
   }
 
   #advance(state: "progressing" | "ringing" | "answered" | "established", time: number): void {

@@ -3,7 +3,6 @@ import {
   type ConnectionState,
   type IceServersResult,
   isApplicationKey,
-  isUserId,
   type PresenceResult,
   type Welcome,
 } from "../../protocol";
@@ -15,7 +14,7 @@ import { Connection } from "./connection";
 import { Devices } from "./devices";
 import { Emitter } from "./emitter";
 import { checkEnvironment, type EnvironmentIssue, type EnvironmentOptions } from "./environment";
-import { type CarillonError, makeError, toError } from "./errors";
+import { type CarillonError, makeError, must, mustBeUserId, toError } from "./errors";
 import { IceServers } from "./ice-servers";
 import type { Log } from "./log";
 import { MessageClient } from "./message-client";
@@ -67,10 +66,9 @@ export class CarillonClient extends Emitter<ClientEvents> {
   constructor(options: CarillonClientOptions) {
     super();
     const { applicationKey, userId, environmentHost } = options;
-    if (!isApplicationKey(applicationKey))
-      throw makeError("invalidUse", "applicationKey is a lowercase GUID.");
-    if (!isUserId(userId)) throw makeError("invalidUse", "userId is 1 to 40 printable ASCII characters.");
-    if (!environmentHost) throw makeError("invalidUse", "environmentHost is missing.");
+    must(isApplicationKey(applicationKey), "applicationKey is a lowercase GUID.");
+    mustBeUserId(userId);
+    must(environmentHost, "environmentHost is missing.");
     this.#options = options;
     this.userId = userId;
     const { fetch, WebSocket } = options;
@@ -318,7 +316,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
 
   #mustRun(): void {
     this.#mustLive();
-    if (this.#status !== "started") throw makeError("invalidUse", "Call start() first, and wait for it.");
+    must(this.#status === "started", "Call start() first, and wait for it.");
   }
 }
 

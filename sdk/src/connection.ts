@@ -21,7 +21,7 @@ import {
   type Welcome,
 } from "../../protocol";
 import { Alarm } from "./alarm";
-import { CarillonError, isUnauthorized, makeError, toError } from "./errors";
+import { CarillonError, isUnauthorized, makeError, must, toError } from "./errors";
 import type { Log } from "./log";
 import type { Runtime, Socket } from "./runtime";
 import { sdkVersion } from "./version";
@@ -153,7 +153,7 @@ export class Connection {
     try {
       const protocols = [subprotocol, tokenSubprotocolPrefix + (await token())];
       if (!this.#wanted) return;
-      if (!runtime.WebSocket) throw makeError("invalidUse", "No WebSocket here: pass one in the options.");
+      must(runtime.WebSocket, "No WebSocket here: pass one in the options.");
       this.#attach(new runtime.WebSocket(url, protocols));
     } catch (error) {
       this.#failOrRetry(toError(error, "networkLost"));

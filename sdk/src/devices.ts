@@ -1,5 +1,5 @@
 /** Microphones, cameras and screens: which one is chosen, and how it is opened. */
-import { type CarillonError, makeError } from "./errors";
+import { type CarillonError, makeError, must } from "./errors";
 import type { WebRtc } from "./runtime";
 
 export type CameraPosition = "front" | "back";
@@ -38,7 +38,7 @@ export class Devices {
 
   async openScreen(): Promise<MediaStreamTrack> {
     const { mediaDevices } = this.#available();
-    if (!mediaDevices.getDisplayMedia) throw makeError("invalidUse", "This browser cannot share its screen.");
+    must(mediaDevices.getDisplayMedia, "This browser cannot share its screen.");
     const stream = await mediaDevices.getDisplayMedia({ video: true }).catch((error: unknown) => {
       throw mediaError(error);
     });

@@ -4,6 +4,7 @@ import {
   type ErrorBody,
   type ErrorExtra,
   type ErrorName,
+  isUserId,
 } from "../../protocol";
 
 /** What an error is about: the server's answer, the way to it, microphone and camera, or the client. */
@@ -56,6 +57,16 @@ export class CarillonError extends Error {
 export function makeError(name: ClientErrorName, detail?: string, cause?: unknown): CarillonError {
   const extra: ErrorExtra = detail ? { detail } : {};
   return new CarillonError(clientErrorBody(name, extra), cause);
+}
+
+/** @throws CarillonError `invalidUse` unless it is so. */
+export function must(so: unknown, detail: string): asserts so {
+  if (!so) throw makeError("invalidUse", detail);
+}
+
+/** @throws CarillonError `invalidUse` for what is no user id. */
+export function mustBeUserId(value: unknown): asserts value is string {
+  must(isUserId(value), "A user id is 1 to 40 printable ASCII characters.");
 }
 
 /** The server does not accept who asks. */

@@ -17,7 +17,7 @@ import {
 import { Alarm } from "./alarm";
 import type { Connection } from "./connection";
 import { Emitter } from "./emitter";
-import { makeError, toError } from "./errors";
+import { makeError, must, toError } from "./errors";
 import type { Log } from "./log";
 import { MailPositions } from "./mail-position";
 import { MessageOutcomes } from "./message-outcomes";
@@ -126,7 +126,7 @@ export class MessageClient extends Emitter<MessageClientEvents> {
    */
   async send(message: WritableMessage): Promise<Message> {
     this.#mustLive();
-    if (!this.#supported) throw makeError("invalidUse", "setSupportMessaging(false) was called.");
+    must(this.#supported, "setSupportMessaging(false) was called.");
     const { runtime, serverNow } = this.#context;
     const now = serverNow();
     // A clock that was ahead and has been set right does not count on: the server refuses such ids.
@@ -202,7 +202,7 @@ export class MessageClient extends Emitter<MessageClientEvents> {
     this.#mustLive();
     const { registrar } = this.#context;
     const instance = await registrar.known();
-    if (!instance) throw makeError("invalidUse", "Call start() first, and wait for it.");
+    must(instance, "Call start() first, and wait for it.");
     const users = listOf(withUsers).map((user) => ["with", user] as const);
     const query = [...users, ...Object.entries(options)]
       .filter(([, value]) => value !== undefined)

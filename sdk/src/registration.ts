@@ -1,6 +1,6 @@
 /** The instance: how it is registered once, kept, renewed and forgotten. SPEC section 1. */
 import type { ErrorBody, RegistrationRequest, RegistrationResult } from "../../protocol";
-import { CarillonError, isUnauthorized, makeError } from "./errors";
+import { CarillonError, isUnauthorized, makeError, must } from "./errors";
 import type { Log } from "./log";
 import type { Runtime } from "./runtime";
 import type { CarillonStorage } from "./storage";
@@ -233,7 +233,7 @@ export async function signRegistration(
   applicationSecret: string,
 ): Promise<string> {
   const subtle = globalThis.crypto?.subtle;
-  if (!subtle) throw makeError("invalidUse", "Signing here needs WebCrypto: https:// or localhost.");
+  must(subtle, "Signing here needs WebCrypto: https:// or localhost.");
   const text = userId + applicationKey + sequence + applicationSecret;
   const digest = await subtle.digest("SHA-1", new TextEncoder().encode(text));
   return btoa(String.fromCharCode(...new Uint8Array(digest)));

@@ -1,6 +1,6 @@
 import type { Call } from "./call";
 import type { CameraPosition, Devices } from "./devices";
-import { makeError } from "./errors";
+import { makeError, must } from "./errors";
 
 export type VideoScaling = "aspectFit" | "aspectFill" | "aspectBalanced";
 type Side = "local" | "remote";
@@ -62,7 +62,7 @@ export class VideoController {
   /** The picture that is shown now, as PNG. Rejects with `invalidUse` when there is none. */
   async grabFrame(call: Call, side: Side): Promise<Blob> {
     const view = this.#view(side, call);
-    if (!view.videoWidth) throw makeError("invalidUse", "No picture is there yet.");
+    must(view.videoWidth, "No picture is there yet.");
     const canvas = document.createElement("canvas");
     canvas.width = view.videoWidth;
     canvas.height = view.videoHeight;
@@ -84,7 +84,7 @@ export class VideoController {
   }
 
   #view(side: Side, call: Call): HTMLVideoElement {
-    if (typeof document === "undefined") throw makeError("invalidUse", "Views need a page.");
+    must(typeof document !== "undefined", "Views need a page.");
     const known = this.#views[side].get(call);
     if (known) return known;
     const view = document.createElement("video");
