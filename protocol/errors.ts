@@ -17,28 +17,28 @@ export const clientErrors = {
   },
   tooLarge: {
     code: 40003,
-    message: "The request, or something in it, is too large.",
-    hint: "Send less; the limits are in the documentation.",
+    message: "Something is too large.",
+    hint: "Send less.",
   },
   unauthorized: {
     code: 40100,
     message: "Unknown application, or no credentials.",
-    hint: "Check the application key, and that the credentials are of this environment.",
+    hint: "Check the application key, the credentials and the environment.",
   },
   expired: {
     code: 41000,
     message: "The message is too old.",
-    hint: "Send it as a new message, if it still matters.",
+    hint: "Send it as a new one, if it still matters.",
   },
   versionRefused: {
     code: 42600,
-    message: "Client and server have no protocol version in common.",
-    hint: "Update @carillon/sdk, or deploy a newer Carillon.",
+    message: "Client and server have no version in common.",
+    hint: "Update the SDK, or the server.",
   },
   rateLimited: {
     code: 42900,
     message: "Too many requests.",
-    hint: "Wait for `retryAfter` seconds and try again.",
+    hint: "Try again after `retryAfter` seconds.",
   },
   internal: {
     code: 50000,
@@ -53,27 +53,27 @@ export const clientErrors = {
   mediaFailed: {
     code: 50400,
     message: "No media came through, or it stopped for 20 seconds.",
-    hint: "Check the network; where it blocks peer-to-peer traffic, configure a TURN server.",
+    hint: "Check the network; some need a TURN server.",
   },
   permissionDenied: {
     code: 60001,
-    message: "The microphone or the camera is refused to this site.",
-    hint: "Allow it in the site's settings and try again.",
+    message: "The microphone or camera is refused to this site.",
+    hint: "Allow it in the site's settings.",
   },
   deviceMissing: {
     code: 60002,
-    message: "The microphone or the camera is missing, or another program holds it.",
+    message: "The microphone or camera is missing, or in use.",
     hint: "Plug one in, or choose another.",
   },
   networkLost: {
     code: 60003,
     message: "The server cannot be reached.",
-    hint: "The client keeps trying by itself; check the network and environmentHost.",
+    hint: "Check the network and environmentHost; the client keeps trying.",
   },
   webrtcUnavailable: {
     code: 60004,
     message: "There is no WebRTC.",
-    hint: "Use a browser that has it, or pass `webrtc` in the client's options.",
+    hint: "Pass one as `webrtc` in the client's options.",
   },
   terminated: {
     code: 60005,
@@ -83,7 +83,7 @@ export const clientErrors = {
   credentialsRequired: {
     code: 60006,
     message: "The user is not registered, and nobody answered credentialsRequired.",
-    hint: "Listen for credentialsRequired and call register() there.",
+    hint: "Listen for it, and call registration.register().",
   },
   invalidUse: {
     code: 60007,

@@ -175,7 +175,8 @@ export class CallEngine {
       webrtc,
       runtime,
       iceServers,
-      options,
+      forceRelay: options.forceRelay,
+      audioPacketMs: options.audioPacketMs ?? 10,
       polite,
       outgoing: this.local.stream ?? new webrtc.MediaStream(),
       hooks: {

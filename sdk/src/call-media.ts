@@ -1,7 +1,6 @@
 /** One call's RTCPeerConnection: offers, answers, candidates in batches, tracks. W3C's "perfect negotiation". */
 import { type Candidate, type IceServer, limits, type SessionDescription } from "../../protocol";
 import { Alarm } from "./alarm";
-import type { CarillonClientOptions } from "./client-types";
 import type { Runtime, WebRtc } from "./runtime";
 
 const batchMs = 20;
@@ -22,7 +21,8 @@ export interface MediaOptions {
   webrtc: WebRtc;
   runtime: Runtime;
   iceServers: IceServer[];
-  options: Pick<CarillonClientOptions, "forceRelay" | "audioPacketMs">;
+  forceRelay?: boolean;
+  audioPacketMs: 10 | 20;
   /** Gives way when both sides offer at once: the callee. */
   polite: boolean;
   outgoing: MediaStream;
@@ -51,7 +51,7 @@ export class CallMedia {
     this.pc = new webrtc.RTCPeerConnection({
       iceServers,
       bundlePolicy: "max-bundle",
-      ...(options.options.forceRelay && { iceTransportPolicy: "relay" }),
+      ...(options.forceRelay && { iceTransportPolicy: "relay" }),
     });
     this.pc.onicecandidate = ({ candidate }) => this.#collect(candidate);
     this.pc.ontrack = ({ track }) => hooks.track(track);
@@ -182,7 +182,7 @@ export class CallMedia {
 
   /** What the other side "asks for" decides how long this side's audio packets are (RFC 8866, 6.4). */
   #paced({ type, sdp }: SessionDescription): SessionDescription {
-    const line = `$1a=ptime:${this.#options.options.audioPacketMs ?? 10}\r\n`;
+    const line = `$1a=ptime:${this.#options.audioPacketMs}\r\n`;
     const kept = sdp.replace(/^a=ptime:.*\r?\n/gm, "");
     return { type, sdp: kept.replace(/^(m=audio.*\r?\n(?:[ibc]=.*\r?\n)*)/m, line) };
   }

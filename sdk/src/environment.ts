@@ -45,14 +45,9 @@ export async function checkEnvironment(options: EnvironmentOptions = {}): Promis
     globalThis.RTCPeerConnection && navigator?.mediaDevices,
     "webrtc",
     "There is no WebRTC.",
-    "Use a browser that has it, or pass `webrtc` in the client's options.",
+    "Pass one in the client's options.",
   );
-  need(
-    globalThis.indexedDB,
-    "storage",
-    "There is no IndexedDB.",
-    "Pass `storage`, or the user is registered at every launch.",
-  );
+  need(globalThis.indexedDB, "storage", "There is no IndexedDB.", "Pass `storage` in the client's options.");
   await needDevice("microphone", "audioinput", need);
   if (options.video) await needDevice("camera", "videoinput", need);
   if (options.push) {
