@@ -16,6 +16,8 @@ import { history } from "./routes/history";
 import { iceServers } from "./routes/ice-servers";
 import { instances } from "./routes/instances";
 import { messages } from "./routes/messages";
+import { push } from "./routes/push";
+import { pushCredentials } from "./routes/push-credentials";
 import { statisticsRoute } from "./routes/statistics";
 import { users } from "./routes/users";
 
@@ -69,6 +71,8 @@ app.use("/v1/messages/*", asApplication).route("/v1/messages", messages);
 app.use("/v1/history", asInstance).route("/v1/history", history);
 app.use("/v1/statistics", asInstance).route("/v1/statistics", statisticsRoute);
 app.use("/v1/ice-servers", asInstance).route("/v1/ice-servers", iceServers);
+app.use("/v1/push/credentials/*", asApplication).route("/v1/push/credentials", pushCredentials);
+app.route("/v1/push", push);
 app.use("/v1/admin/*", asAdministrator).route("/v1/admin", admin);
 
 app.notFound((context) => {

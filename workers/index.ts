@@ -4,6 +4,7 @@ import { forgetOldCalls, retentionDays } from "../core/calls/retention";
 import { archives } from "../core/db/database";
 import { log, newReference } from "../core/log";
 import { forgetOldMessages } from "../core/messages/retention";
+import { forgetOldFeedback } from "../core/push/feedback";
 import type { Env } from "../durable-objects/env";
 import type { LaterPush } from "../durable-objects/push-queue";
 import { app } from "./app";
@@ -26,6 +27,7 @@ export default {
       continueRevocations(env, reference),
       continueUserDeletions(env, reference),
       forgetSignatures(env.DB, now),
+      forgetOldFeedback(env.DB, now),
       ...archives(env).map(async (db) => forgetOldCalls(db, now, retentionDays(env.RETENTION_DAYS))),
       ...archives(env).map((db) => forgetOldMessages(db, now)),
     ];

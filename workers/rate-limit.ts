@@ -11,8 +11,13 @@ import { refuseWith } from "./respond";
 const retryAfter = 10;
 const heldOffMax = 10_000;
 
-/** What a guess is answered with. Other refusals need credentials that were good once. */
-const guesses = new Set<ErrorName | undefined>(["unauthorized", "wrongSignature", "invalidToken"]);
+/** What a guess is answered with (`forbidden`: of a call's key). Other refusals need credentials that were good once. */
+const guesses = new Set<ErrorName | undefined>([
+  "unauthorized",
+  "wrongSignature",
+  "invalidToken",
+  "forbidden",
+]);
 
 /** Addresses that this isolate does not listen to, and until when (milliseconds since 1970). */
 const heldOff = new Map<string, number>();

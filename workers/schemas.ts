@@ -41,6 +41,32 @@ export function between(min: number, max: number) {
 
 export const deviceId = text(serverLimits.deviceIdCharacters);
 
+/** Of an app of Apple's. A wildcard is none: a push needs the whole of it. */
+export const bundleId = text(155).check(
+  z.regex(/^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/, "has to be a bundle id, as in com.example.app"),
+);
+export const apnsEnvironment = z.enum(["development", "production"], "has to be development or production");
+/** Of Google's. It becomes part of a URL. */
+export const projectId = text(100).check(
+  z.regex(/^([a-z0-9.-]+:)?[a-z][a-z0-9-]*$/, "has to be the id of a Firebase project, as in my-app-1234"),
+);
+
+const isoTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/;
+/** In a query: ISO 8601 or milliseconds since 1970, which it is read as. */
+export const time = z.pipe(
+  z.pipe(
+    z.string(),
+    z.transform((value) => {
+      if (/^\d{1,15}$/.test(value)) return Number(value);
+      return isoTime.test(value) ? Date.parse(value) : Number.NaN;
+    }),
+  ),
+  z.custom<number>(
+    (value) => Number.isFinite(value),
+    "has to be a time in ISO 8601, or in milliseconds since 1970",
+  ),
+);
+
 /** How many entries of a list one answer has. */
 function pageLimitTo(max: number) {
   return z.pipe(

@@ -1,4 +1,4 @@
-/** `/v1/admin`: applications, their secrets, and their users. Needs the administrator. */
+/** `/v1/admin`: applications, their secrets, push credentials, and users. Needs the administrator. */
 import { Hono } from "hono";
 import { z } from "zod/mini";
 import {
@@ -16,6 +16,7 @@ import { ofApplication } from "../guards";
 import { parseBody, parseQuery, refuse, refuseWith } from "../respond";
 import { startRevocation } from "../revocation";
 import { applicationKey, between, pageLimit, pageOf, text } from "../schemas";
+import { pushCredentials } from "./push-credentials";
 import { users } from "./users";
 
 const accountId = z
@@ -99,7 +100,8 @@ const applications = new Hono<EdgeEnv>()
       201,
     );
   })
-  .route("/:key/users", users);
+  .route("/:key/users", users)
+  .route("/:key/push/credentials", pushCredentials);
 
 export const admin = new Hono<EdgeEnv>()
   .route("/applications", applications)
