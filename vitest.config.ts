@@ -42,7 +42,10 @@ export default defineConfig({
         test: {
           name: "unit",
           environment: "node",
-          include: ["{protocol,core,sdk,softphone,examples,bench}/**/*.test.ts", "scripts/**/*.test.ts"],
+          include: [
+            "{protocol,core,sdk,softphone,examples,bench,scripts}/**/*.test.ts",
+            "test/push-providers/**/*.test.ts",
+          ],
           exclude: ["**/node_modules/**", "**/dist/**"],
         },
       },
