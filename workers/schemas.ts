@@ -1,6 +1,6 @@
 /** The values that several endpoints read. Each message follows the name of the field. */
 import { z } from "zod/mini";
-import { isApplicationKey, isUserId, isUuid, parseAddress, serverLimits } from "../protocol";
+import { byteLength, isApplicationKey, isUserId, isUuid, parseAddress, serverLimits } from "../protocol";
 
 export const applicationKey = z.string().check(z.refine(isApplicationKey, "has to be a lowercase GUID"));
 export const userId = z
@@ -40,6 +40,15 @@ export function between(min: number, max: number) {
 }
 
 export const deviceId = text(serverLimits.deviceIdCharacters);
+
+export const displayName = z
+  .string()
+  .check(
+    z.refine(
+      (value) => byteLength(value) <= serverLimits.displayNameBytes,
+      `has to have at most ${serverLimits.displayNameBytes} bytes`,
+    ),
+  );
 
 /** Of an app of Apple's. A wildcard is none: a push needs the whole of it. */
 export const bundleId = text(155).check(

@@ -69,6 +69,16 @@ describe("sending", () => {
     expect(found.states.bob.delivered).toBeGreaterThanOrEqual(found.time);
   });
 
+  test("to somebody who sleeps: what the app's own server has to send is in the answer", async () => {
+    const { app, instances } = await withUsers("bob");
+    const data = btoa("bob's phone");
+    await request("PUT", "/v1/push/data", { body: { data }, headers: bearer(instances[0].token) });
+    const { body } = await post(app, { recipients: ["bob"], text: "hi", displayName: "The shop" });
+    expect(body.pushPairs).toEqual([{ data, to: "bob", payload: expect.stringContaining(body.messageId) }]);
+    const refused = await post(app, { recipients: ["bob"], text: "hi", displayName: "é".repeat(65) });
+    expect(refused.body).toMatchObject({ errorCode: 40001, detail: expect.stringContaining("displayName") });
+  });
+
   test("again with its id makes no second message; with another text it is refused", async () => {
     const { app, instances } = await withUsers("bob");
     const bob = await connect(instances[0]);

@@ -17,7 +17,7 @@ import {
 import { bringUpToDate } from "../archive";
 import type { EdgeEnv } from "../context";
 import { parseBody, parseQuery, parseValue, refuse, refuseWith } from "../respond";
-import { historyPage, participant, userId } from "../schemas";
+import { displayName, historyPage, participant, userId } from "../schemas";
 
 /** Its form only: the rules about values are those of the socket. */
 const outgoing = z.object({
@@ -26,6 +26,8 @@ const outgoing = z.object({
   text: z.string(),
   headers: z._default(z.record(z.string(), z.string()), {}),
   messageId: z.optional(z.string()),
+  /** What pushes call the sender. */
+  displayName: z.optional(displayName),
 });
 
 const page = z.object({
@@ -41,18 +43,24 @@ export const messages = new Hono<EdgeEnv>()
     const { application, reference } = context.var;
     const body = parseBody(context, outgoing);
     if (!body.ok) return refuse(context, body.error);
-    const { sender, recipients: to, text, headers } = body.value;
+    const { sender, recipients: to, text, headers, displayName } = body.value;
     const id = body.value.messageId ?? newMessageId(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
     const message: OutgoingMessage = { id, to, text, headers };
     const problem = messageProblem(message);
     if (problem) return refuse(context, inWordsOfRest(errorBody(problem.name, { detail: problem.detail })));
     const user = { applicationKey: application.key, userId: sender ?? "" };
-    const sent = await userHub(env, user).send({ user, messages: [message], reference });
+    const sent = await userHub(env, user).send({ user, messages: [message], displayName, reference });
     if (!sent.ok) return refuse(context, { detail: "the sender is blocked", ...sent.error });
-    const { time, failed, error }: SendOutcome = sent.value[0] ?? { id, failed: [] };
+    const { time, failed, error, ...pushed }: Omit<SendOutcome, "id"> = sent.value[0] ?? { failed: [] };
     if (time === undefined) return refuse(context, inWordsOfRest(error ?? errorBody("internal")));
     return context.json(
-      { messageId: id, time, failed: failed.map((one) => ({ recipient: one.to, error: one.error })) },
+      {
+        messageId: id,
+        time,
+        failed: failed.map((one) => ({ recipient: one.to, error: one.error })),
+        pushPairs: pushed.pushPairs,
+        headersOmitted: pushed.headersOmitted,
+      },
       201,
     );
   })
