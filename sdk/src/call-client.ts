@@ -37,8 +37,6 @@ export interface CallClientEvents {
 
 export class CallClient extends Emitter<CallClientEvents> {
   readonly #context: CallContext;
-  /** Thrown at whoever calls on a client that cannot. */
-  readonly #mustRun: () => void;
   readonly #calls = new Map<string, Call>();
   /** Also those of ended calls that have something to tell still. */
   readonly #channels = new Map<string, CallChannel>();
@@ -49,7 +47,7 @@ export class CallClient extends Emitter<CallClientEvents> {
   #heard = 0;
 
   /** @internal */
-  constructor(context: Omit<CallContext, "transferred">, mustRun: () => void) {
+  constructor(context: Omit<CallContext, "transferred">) {
     super();
     this.#context = {
       ...context,
@@ -62,7 +60,6 @@ export class CallClient extends Emitter<CallClientEvents> {
         context.ended(call, statistics);
       },
     };
-    this.#mustRun = mustRun;
     this.#acknowledging = new Alarm(context.runtime);
   }
 
@@ -81,7 +78,7 @@ export class CallClient extends Emitter<CallClientEvents> {
    */
   callUser(userId: string, options: CallOptions = {}): Call {
     const { video = false, headers = {}, ringSeconds } = options;
-    this.#mustRun();
+    this.#context.mustRun();
     mustBeUserId(parseAddress(userId).userId);
     must(areHeaders(headers), "Headers are texts, 1,024 bytes in all.");
     must(

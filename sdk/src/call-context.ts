@@ -20,6 +20,8 @@ export interface CallContext {
   connection: Connection;
   options: CarillonClientOptions;
   serverNow(): number;
+  /** @throws CarillonError when the client is not started. */
+  mustRun(): void;
   /** The app is in front, or may take calls in the background. */
   inFront(): boolean;
   /** The other side asks this one to call `to` instead. */

@@ -19,7 +19,7 @@ import { IceServers } from "./ice-servers";
 import type { Log } from "./log";
 import { MessageClient } from "./message-client";
 import { type Credentials, Registrar } from "./registration";
-import { defaultRuntime, defaultWebRtc, type Runtime } from "./runtime";
+import { defaultRuntime, defaultWebRtc, isLocal, type Runtime } from "./runtime";
 import { Starting } from "./starting";
 import { uploadStatistics } from "./statistics";
 import { defaultStorage } from "./storage";
@@ -110,6 +110,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
       ice: this.#ice,
       audio: this.audioController,
       options,
+      mustRun: () => this.#mustRun(),
       inFront: this.#inFront,
       ended: (call: Call, statistics: CallStatistics) => {
         this.audioController.detach(call);
@@ -117,7 +118,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
         void uploadStatistics(this.#runtime, this.#registrar, this.#log, statistics);
       },
     };
-    this.callClient = new CallClient(context, () => this.#mustRun());
+    this.callClient = new CallClient(context);
     this.messageClient = new MessageClient(context);
   }
 
@@ -323,5 +324,5 @@ export class CarillonClient extends Emitter<ClientEvents> {
 function baseUrlOf(environmentHost: string): string {
   const host = environmentHost.replace(/\/+$/, "");
   if (/^https?:\/\//.test(host)) return host;
-  return `${/^(localhost|127\.0\.0\.1)(:|$)/.test(host) ? "http" : "https"}://${host}`;
+  return `${isLocal(host) ? "http" : "https"}://${host}`;
 }

@@ -24,6 +24,7 @@ import { Alarm } from "./alarm";
 import { CarillonError, isUnauthorized, makeError, must, toError } from "./errors";
 import type { Log } from "./log";
 import type { Runtime, Socket } from "./runtime";
+import { parse } from "./values";
 import { sdkVersion } from "./version";
 
 /** A frame with an id, before it has one. */
@@ -285,14 +286,9 @@ export class Connection {
   #read(data: unknown): void {
     if (this.#welcomed) this.#alive();
     if (typeof data !== "string" || data === "pong") return;
-    let frame: ServerFrame;
-    try {
-      frame = JSON.parse(data) as ServerFrame;
-    } catch {
-      this.#options.log("error", "connection", "A frame cannot be read.");
-      return;
-    }
-    this.#take(frame);
+    const frame = parse(data) as ServerFrame | undefined;
+    if (frame) this.#take(frame);
+    else this.#options.log("error", "connection", "A frame cannot be read.");
   }
 
   #take(frame: ServerFrame): void {

@@ -98,7 +98,7 @@ function first([track]: MediaStreamTrack[]): MediaStreamTrack {
 }
 
 function mediaError(error: unknown): CarillonError {
-  const name = error instanceof Error || error instanceof DOMException ? error.name : "";
-  const refused = name === "NotAllowedError" || name === "SecurityError";
+  const { name } = error as Partial<DOMException>;
+  const refused = /^(NotAllowed|Security)/.test(name ?? "");
   return makeError(refused ? "permissionDenied" : "deviceMissing", name, error);
 }

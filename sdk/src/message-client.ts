@@ -201,14 +201,12 @@ export class MessageClient extends Emitter<MessageClientEvents> {
   async history(withUsers: string | readonly string[], options: HistoryOptions = {}): Promise<History> {
     this.#mustLive();
     const { registrar } = this.#context;
-    const instance = await registrar.known();
-    must(instance, "Call start() first, and wait for it.");
     const users = listOf(withUsers).map((user) => ["with", user] as const);
     const query = [...users, ...Object.entries(options)]
       .filter(([, value]) => value !== undefined)
       .map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
     const path = `/v1/history?${query.join("&")}`;
-    const { messages, next } = (await registrar.authorized("GET", path, instance)) as MessagePage;
+    const { messages, next } = (await registrar.authorized("GET", path)) as MessagePage;
     return { messages: messages.map((message) => ({ ...toMessage(message), states: message.states })), next };
   }
 

@@ -2,9 +2,10 @@
 import type { ErrorBody, RegistrationRequest, RegistrationResult } from "../../protocol";
 import { CarillonError, isUnauthorized, makeError, must } from "./errors";
 import type { Log } from "./log";
-import type { Runtime } from "./runtime";
+import { isLocal, type Runtime } from "./runtime";
 import type { CarillonStorage } from "./storage";
 import { locked } from "./tabs";
+import { parse } from "./values";
 
 /** What the app's server gives: a signature of scheme 2, or a token (JWT) of scheme 3. */
 export type Credentials = { signature: string; sequence: number | string } | { token: string };
@@ -88,17 +89,14 @@ export class Registrar {
     const instance = await this.known();
     await this.#drop();
     if (!instance) return;
-    await this.authorized("DELETE", `/v1/instances/${instance.instanceId}`, instance);
+    await this.authorized("DELETE", `/v1/instances/${instance.instanceId}`, undefined, instance);
   }
 
-  /** A request with the instance's token. Rejects with what the server, or the network, says. */
-  async authorized(
-    method: string,
-    path: string,
-    { instanceToken }: Instance,
-    body?: object,
-  ): Promise<unknown> {
-    return this.#fetch(method, path, body, `Bearer ${instanceToken}`);
+  /** A request with the token of this instance, or the given one. Rejects with what the server, or the network, says. */
+  async authorized(method: string, path: string, body?: object, given?: Instance): Promise<unknown> {
+    const instance = given ?? (await this.known());
+    must(instance, "Call start() first, and wait for it.");
+    return this.#fetch(method, path, body, `Bearer ${instance.instanceToken}`);
   }
 
   /** Undefined when this device is not registered. */
@@ -112,9 +110,9 @@ export class Registrar {
   }
 
   async #stored(): Promise<Instance | undefined> {
-    const text = await this.#options.storage.get(this.key);
-    if (text) this.#instance = JSON.parse(text) as Instance;
-    return text ? this.#instance : undefined;
+    const stored = parse(await this.#options.storage.get(this.key)) as Instance | undefined;
+    if (stored) this.#instance = stored;
+    return stored;
   }
 
   async #drop(): Promise<void> {
@@ -136,7 +134,9 @@ export class Registrar {
   }
 
   async #renew(instance: Instance): Promise<Instance> {
-    return this.#keep((await this.authorized("POST", "/v1/instances/renew", instance)) as RegistrationResult);
+    return this.#keep(
+      (await this.authorized("POST", "/v1/instances/renew", undefined, instance)) as RegistrationResult,
+    );
   }
 
   async #register(): Promise<Instance> {
@@ -153,7 +153,7 @@ export class Registrar {
   /** Scheme 1. Another device of the user may be ahead by a little: then once more, with a later sequence. */
   async #registerSigned(secret: string, attempt = 1): Promise<Instance> {
     const { applicationKey, userId, log } = this.#options;
-    if (attempt === 1 && !isLocalPage()) {
+    if (attempt === 1 && !isLocal(globalThis.location?.hostname ?? "localhost")) {
       log("warning", "registration", "applicationSecret is in the page: fit for development only.");
     }
     const sequence = await this.#nextSequence();
@@ -205,8 +205,7 @@ export class Registrar {
       .catch((error: unknown) => {
         throw makeError("networkLost", undefined, error);
       });
-    const body: unknown =
-      text && /json/.test(response.headers.get("content-type") ?? "") ? JSON.parse(text) : {};
+    const body = parse(text) ?? {};
     if (response.ok) return body;
     const error = body as Partial<ErrorBody>;
     if (typeof error.errorCode === "number" && error.name) throw new CarillonError(error as ErrorBody);
@@ -218,11 +217,6 @@ export class Registrar {
 function ifNotRefused(error: unknown): undefined {
   if (error instanceof CarillonError && isUnauthorized(error.body)) return undefined;
   throw error;
-}
-
-function isLocalPage(): boolean {
-  const host = globalThis.location?.hostname;
-  return host === undefined || /^(localhost|127\.0\.0\.1|\[::1\])$|\.localhost$/.test(host);
 }
 
 /** Scheme 2's signature, which scheme 1 makes here: base64(sha1(userId + applicationKey + sequence + secret)). */

@@ -73,6 +73,11 @@ export function defaultWebRtc(): WebRtc | undefined {
   return RTCPeerConnection && mediaDevices ? { RTCPeerConnection, MediaStream, mediaDevices } : undefined;
 }
 
+/** `host[:port]` of this very machine. */
+export function isLocal(host: string): boolean {
+  return /^((.+\.)?localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(host);
+}
+
 /** RFC 9562, version 4: `crypto.randomUUID` is missing on http:// pages. */
 function makeUuid(random: () => number): string {
   return "10000000-1000-4000-8000-100000000000".replace(/[018]/g, (digit) =>

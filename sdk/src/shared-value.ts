@@ -1,5 +1,6 @@
 import type { CarillonStorage } from "./storage";
 import { type Locks, locked } from "./tabs";
+import { parse } from "./values";
 
 /** Gives the new value. Undefined is none. */
 type Edit<T> = (value: T | undefined) => T | undefined;
@@ -55,21 +56,12 @@ export class SharedValue<T> {
       edits = this.#edits.splice(0);
       this.#next = undefined;
     }
-    const before = text === this.#text ? this.#value : parse<T>(text);
+    const before = text === this.#text ? this.#value : (parse(text) as T | undefined);
     const value = edits.reduce((current, edit) => edit(current), before);
     const next = value === before ? text : JSON.stringify(value);
     if (next !== undefined && next !== text) await this.#storage.set(this.#key, next);
     if (next === undefined && text !== undefined) await this.#storage.delete(this.#key);
     this.#text = next;
     this.#value = value;
-  }
-}
-
-/** A value that cannot be read is none: nothing would ever be written again otherwise. */
-function parse<T>(text: string | undefined): T | undefined {
-  try {
-    return text === undefined ? undefined : (JSON.parse(text) as T);
-  } catch {
-    return undefined;
   }
 }

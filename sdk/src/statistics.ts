@@ -64,8 +64,7 @@ export async function uploadStatistics(
   again = true,
 ): Promise<void> {
   try {
-    const { instance } = registrar;
-    if (instance) await registrar.authorized("POST", "/v1/statistics", instance, statistics);
+    if (registrar.instance) await registrar.authorized("POST", "/v1/statistics", statistics);
   } catch (error) {
     if (again)
       runtime.setTimeout(() => void uploadStatistics(runtime, registrar, log, statistics, false), 5_000);
