@@ -105,7 +105,8 @@ export class PushDesk {
     const pushed = this.#pushed(content, sleeping);
     if (pushed.devices > 0) {
       const due = book.message(content, user().applicationKey, managed(sleeping), now());
-      await this.#send(due, reference);
+      if (due) await this.#send(due, reference);
+      else await this.#wake();
     }
     return pushed;
   }
@@ -143,28 +144,31 @@ export class PushDesk {
 
   /** Hands a push to the sender, which answers at once. What it does not report on is sent again. */
   async #send(due: DuePush | null, reference: string): Promise<void> {
-    const { sender, user, wake, book } = this.hub;
-    if (due) {
-      const { push, application, content, instances } = due;
-      const devices = instances.flatMap((instanceId): PushTarget[] => {
-        const device = this.#device(instanceId);
-        return device && kindOf(device, content) ? [{ instanceId, device }] : [];
-      });
-      const gone = instances.filter((id) => !devices.some(({ instanceId }) => instanceId === id));
-      if (gone.length > 0)
-        book.report(
-          push,
-          gone.map((instanceId) => ({ instanceId, result: "failed" })),
-        );
-      for (let at = 0; at < devices.length; at += pushBatchSize) {
-        const batch = devices.slice(at, at + pushBatchSize);
-        sender
-          .send({ user: user(), application, push, content, devices: batch, reference })
-          .catch((error: unknown) => log("error", "push.send.failed", { reference, error: String(error) }));
-      }
+    if (!due) return;
+    const { sender, user, book } = this.hub;
+    const { push, application, content, instances } = due;
+    const devices = instances.flatMap((instanceId): PushTarget[] => {
+      const device = this.#device(instanceId);
+      return device && kindOf(device, content) ? [{ instanceId, device }] : [];
+    });
+    const there = new Set(devices.map(({ instanceId }) => instanceId));
+    const gone = instances.filter((instanceId) => !there.has(instanceId));
+    if (gone.length > 0) {
+      const results = gone.map((instanceId) => ({ instanceId, result: "failed" as const }));
+      book.report(push, results);
     }
-    const { next } = book;
-    if (next !== null) await wake(next);
+    for (let at = 0; at < devices.length; at += pushBatchSize) {
+      const batch = devices.slice(at, at + pushBatchSize);
+      sender
+        .send({ user: user(), application, push, content, devices: batch, reference })
+        .catch((error: unknown) => log("error", "push.send.failed", { reference, error: String(error) }));
+    }
+    await this.#wake();
+  }
+
+  async #wake(): Promise<void> {
+    const { next } = this.hub.book;
+    if (next !== null) await this.hub.wake(next);
   }
 
   #device(instanceId: string): PushDevice | undefined {
