@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { isPushEndpoint } from "./web-push-endpoint";
 
-const own = "push.example.com, *.example.net,http://127.0.0.1:8080,push.example.org:8443,http://10.0.0.1:80";
+const own = "Push.Example.com, *.example.net,http://127.0.0.1:8080,push.example.org:8443,http://10.0.0.1:80";
 
 test.each([
   "https://fcm.googleapis.com/fcm/send/abc:def",

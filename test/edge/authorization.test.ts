@@ -3,7 +3,11 @@ import { describe, expect, test } from "vitest";
 import { issueInstanceToken } from "../../core/authentication/instance-token";
 import { writeCallRecord } from "../../core/calls/archive";
 import { writeMessages } from "../../core/messages/archive";
+import { savePushCredential } from "../../core/push/credential-store";
+import { declineKey } from "../../core/push/decline-key";
+import { storeOf } from "../../workers/context";
 import { messageId } from "../integration/peer";
+import { fcmBody } from "./push-material";
 import {
   adminHeaders,
   basic,
@@ -28,6 +32,8 @@ interface Cell {
   alice: TestInstance;
   /** What alice has sent to erin. */
   messageId: string;
+  /** What the application pushes with. */
+  credentialId: string;
 }
 
 interface Endpoint {
@@ -123,6 +129,11 @@ const statistics = (cell: Cell) => ({
   userAgent: "",
   sdk: "test",
 });
+/** Declining a call that nobody has. */
+const declined = async (cell: Cell, key?: string) => {
+  const call = { applicationKey: cell.a.key, userId: cell.alice.userId, callId: callOf(cell) };
+  return { ...call, key: key ?? (await declineKey(bindings.MASTER_KEY, call)) };
+};
 const onlyOfAlice = { "A's bob": 40300, "B's user of that name": 40300 };
 
 const endpoints: Endpoint[] = [
@@ -199,6 +210,48 @@ const endpoints: Endpoint[] = [
   { method: "GET", path: () => "/v1/calls", expected: application(200, 200) },
   { method: "GET", path: (cell) => `/v1/calls/${callOf(cell)}`, expected: application(200, 40400) },
   {
+    method: "PUT",
+    path: () => "/v1/push/device",
+    body: () => ({ provider: "fcm", token: "t" }),
+    expected: instance(200),
+  },
+  { method: "DELETE", path: () => "/v1/push/device", expected: instance(204) },
+  {
+    method: "PUT",
+    path: () => "/v1/push/data",
+    body: () => ({ data: "YQ==" }),
+    expected: instance(204),
+  },
+  { method: "DELETE", path: () => "/v1/push/data", expected: instance(204) },
+  // Neither application has a credential for Web Push.
+  { method: "GET", path: () => "/v1/push/web", expected: instance(40400) },
+  {
+    method: "POST",
+    path: () => "/v1/push/decline",
+    body: (cell) => declined(cell, "wrong"),
+    expected: everybody(40300),
+  },
+  {
+    method: "POST",
+    path: () => "/v1/push/decline",
+    variant: ", with the key",
+    body: (cell) => declined(cell),
+    expected: everybody(40400),
+  },
+  { method: "GET", path: () => "/v1/push/feedback", expected: application(200, 200) },
+  { method: "GET", path: () => "/v1/push/credentials", expected: application(200, 200) },
+  {
+    method: "PUT",
+    path: () => "/v1/push/credentials",
+    body: () => fcmBody(),
+    expected: application(200, 200),
+  },
+  {
+    method: "DELETE",
+    path: (cell) => `/v1/push/credentials/${cell.credentialId}`,
+    expected: application(204, 40400),
+  },
+  {
     method: "POST",
     path: () => "/v1/admin/applications",
     body: () => ({ name: "x" }),
@@ -231,6 +284,18 @@ const endpoints: Endpoint[] = [
   },
   { method: "PUT", path: adminUserPath("block"), expected: administrator(204) },
   { method: "DELETE", path: adminUserPath("block"), expected: administrator(204) },
+  { method: "GET", path: adminPath("/push/credentials"), expected: administrator(200) },
+  {
+    method: "PUT",
+    path: adminPath("/push/credentials"),
+    body: () => fcmBody(),
+    expected: administrator(200),
+  },
+  {
+    method: "DELETE",
+    path: (cell) => adminPath(`/push/credentials/${cell.credentialId}`)(cell),
+    expected: administrator(204),
+  },
   {
     method: "PATCH",
     path: () => "/v1/admin/accounts/table",
@@ -258,7 +323,17 @@ async function newCell(endpoint: Endpoint): Promise<Cell> {
   const id = messageId();
   const message = { id, from: alice.userId, to: ["erin"], text: `whispered by ${alice.userId}`, headers: {} };
   await writeMessages(bindings.DB, own.key, [{ ...message, time: Date.now(), recipient: "erin" }]);
-  return { a: own, b, alice, messageId: id };
+  const saved = await savePushCredential(storeOf(bindings), own.key, {
+    ...{
+      provider: "fcm",
+      projectId: "table",
+      clientEmail: `of ${own.key}`,
+      privateKeyId: "",
+      privateKey: "",
+    },
+  });
+  if (!saved.ok) throw new Error(saved.error.message);
+  return { a: own, b, alice, messageId: id, credentialId: saved.value.id };
 }
 
 const template: Cell = {
@@ -266,6 +341,7 @@ const template: Cell = {
   b,
   alice: { application: a, userId: "{user}", instanceId: "{id}", token: "" },
   messageId: "{messageId}",
+  credentialId: "{credentialId}",
 };
 
 for (const endpoint of endpoints) {
@@ -281,7 +357,10 @@ for (const endpoint of endpoints) {
       expect(failed ? answer.body.errorCode : answer.status).toBe(expected[who]);
       if (failed) expect(isErrorBody(answer.body)).toBe(true);
       // Whatever another application gets to see, nothing of this one is in it.
-      if (who.startsWith("B")) expect(answer.text).not.toContain(cell.alice.userId);
+      if (who.startsWith("B")) {
+        expect(answer.text).not.toContain(cell.alice.userId);
+        expect(answer.text).not.toContain(`of ${cell.a.key}`);
+      }
       if (!mayRead.has(who)) expect(answer.text).not.toContain("whispered");
       if (failed || who.startsWith("B")) await expectUntouched(cell);
     });

@@ -5,6 +5,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { errorTable, statusOf } from "../../protocol";
+import { apnsBody, fcmBody, serviceAccount, subject, vapidBody, webPushPair } from "./push-material";
 import {
   type Answer,
   adminHeaders,
@@ -172,6 +173,98 @@ test("messages: odd queries", async () => {
   });
 });
 
+test("push credentials: odd fields among good ones", async () => {
+  const apns = { ...(await apnsBody()), bundleId: "com.example.app", environment: "production" };
+  const generated = { provider: "webpush", generate: true, subject };
+  const file = spoiled(serviceAccount()).map((serviceAccount) => ({ ...fcmBody(), serviceAccount }));
+  const upload = fc.oneof(
+    spoiled(apns),
+    file,
+    spoiled(fcmBody()),
+    spoiled(await vapidBody()),
+    spoiled(generated),
+  );
+  await run(400, upload, async (what) => {
+    expectSound(await request("PUT", "/v1/push/credentials", { body: json(what), headers: basic(app) }));
+  });
+});
+
+test("push credentials: a damaged key is refused, and says nothing of itself", async () => {
+  const { privateKey, ...rest } = await apnsBody();
+  const change = fc.tuple(
+    fc.nat(privateKey.length - 1),
+    fc.constantFrom("", "A", "-", "\n", "é", "\0", "\\n"),
+  );
+  await run(300, change, async ([at, character]) => {
+    const what = { ...rest, privateKey: privateKey.slice(0, at) + character + privateKey.slice(at + 1) };
+    const answer = await request("PUT", "/v1/push/credentials", { body: json(what), headers: basic(app) });
+    expectSound(answer);
+    expect(answer.text).not.toContain(privateKey.slice(40, 80).trim());
+  });
+});
+
+test("push devices, push data, declining: odd fields among good ones", async () => {
+  const { publicKey: p256dh } = await webPushPair();
+  const keys = { p256dh, auth: "AAAAAAAAAAAAAAAAAAAAAA" };
+  const apns = {
+    bundleId: "com.example.app",
+    environment: "production",
+    alertToken: "ab".repeat(32),
+    type: "auto",
+  };
+  const endpoint = fc
+    .tuple(fc.constantFrom("https://fcm.googleapis.com", "http://", "https://", ""), oddText)
+    .map(([start, rest]) => start + rest);
+  const browser = fc
+    .tuple(endpoint, spoiled(keys))
+    .map(([where, odd]) => ({
+      provider: "webpush",
+      endpoint: where,
+      keys: odd,
+      applicationServerKey: p256dh,
+    }));
+  const device = fc.oneof(
+    spoiled({ provider: "apns", ...apns, sound: "default", mutableContent: true }),
+    spoiled({ provider: "fcm", token: "t", projectId: "p" }),
+    spoiled({
+      provider: "webpush",
+      endpoint: "https://fcm.googleapis.com/x",
+      keys,
+      applicationServerKey: p256dh,
+    }),
+    browser,
+  );
+  const data = spoiled({ data: "YQ==" });
+  const call = {
+    applicationKey: app.key,
+    userId: "alice",
+    callId: alice.instanceId,
+    origin: other.key,
+    key: "k",
+  };
+  const anything = fc.oneof(
+    device.map((what) => ["PUT", "device", what] as const),
+    data.map((what) => ["PUT", "data", what] as const),
+    spoiled(call).map((what) => ["POST", "decline", what] as const),
+  );
+  await run(600, anything, async ([verb, path, what]) => {
+    expectSound(await request(verb, `/v1/push/${path}`, { body: json(what), headers: bearer(alice.token) }));
+  });
+});
+
+test("push feedback: odd queries", async () => {
+  const odd = fc.oneof(
+    oddText,
+    ids,
+    fc.constantFrom("1", "999999999999999", "2026-01-01", "1.AAAAAAAAAAAAAAAA"),
+  );
+  const query = fc.array(fc.tuple(fc.constantFrom("since", "cursor", "limit"), odd), { maxLength: 3 });
+  await run(200, query, async (pairs) => {
+    const search = new URLSearchParams(pairs.map(([name, text]) => [name, wellFormed(text)]));
+    expectSound(await request("GET", `/v1/push/feedback?${search}`, { headers: basic(app) }));
+  });
+});
+
 test("administration: odd bodies", async () => {
   const paths = [
     "/v1/admin/applications",
@@ -194,6 +287,7 @@ test("any method on any path with any credentials and any query", async () => {
     "instances",
     "statistics",
     "ice-servers",
+    "push",
     "connect",
     "admin",
     "x",
@@ -202,6 +296,7 @@ test("any method on any path with any credentials and any query", async () => {
     fc.oneof(
       rawSegment,
       fc.constantFrom("instances", "presence", "block", "renew", "accounts", "applications"),
+      fc.constantFrom("device", "data", "web", "decline", "feedback", "credentials"),
     ),
     { maxLength: 4 },
   );

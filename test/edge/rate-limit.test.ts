@@ -93,6 +93,14 @@ describe("guesses", () => {
     expect((await good("192.0.2.10")).code).toBe(200);
   });
 
+  test("of the key of a call's push count", async () => {
+    const env = limited();
+    const call = { applicationKey: app.key, userId: "alice", callId: crypto.randomUUID() };
+    const init = { method: "POST", body: JSON.stringify({ ...call, key: "guessed" }) };
+    const declined = () => ask(env, "192.0.2.14", "/v1/push/decline", init);
+    expect(await codes(5, declined)).toEqual([40300, 40300, 40300, 40300, 42900]);
+  });
+
   test("of made-up applications and of the admin token count, what only came too late does not", async () => {
     const env = limited();
     const wrong = { headers: { authorization: "Bearer guessed" } };
