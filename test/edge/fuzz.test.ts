@@ -215,14 +215,12 @@ test("push devices, push data, declining: odd fields among good ones", async () 
   const endpoint = fc
     .tuple(fc.constantFrom("https://fcm.googleapis.com", "http://", "https://", ""), oddText)
     .map(([start, rest]) => start + rest);
-  const browser = fc
-    .tuple(endpoint, spoiled(keys))
-    .map(([where, odd]) => ({
-      provider: "webpush",
-      endpoint: where,
-      keys: odd,
-      applicationServerKey: p256dh,
-    }));
+  const browser = fc.tuple(endpoint, spoiled(keys)).map(([where, odd]) => ({
+    provider: "webpush",
+    endpoint: where,
+    keys: odd,
+    applicationServerKey: p256dh,
+  }));
   const device = fc.oneof(
     spoiled({ provider: "apns", ...apns, sound: "default", mutableContent: true }),
     spoiled({ provider: "fcm", token: "t", projectId: "p" }),

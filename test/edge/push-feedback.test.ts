@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import { noteUser } from "../../core/applications/users";
 import { type DeadToken, forgetOldFeedback, listFeedback, noteDeadToken } from "../../core/push/feedback";
+import worker from "../../workers/index";
 import { day, newKey, now } from "./copies";
-import { bindings } from "./support";
+import { deleteApplication } from "./push-material";
+import { bindings, newApplication, newInstance } from "./support";
 
 const { DB } = bindings;
 
@@ -48,6 +50,22 @@ test("what is 30 days old goes, in every application, some rows a run", async ()
   expect((await Promise.all(keys.map(all))).flat().length).toBeGreaterThanOrEqual(5);
   for (let runs = 0; runs < 3; runs++) await forgetOldFeedback(DB, now, 3);
   for (const key of keys) expect(await tokensOf(key)).toEqual(["29", "0"]);
+});
+
+test("the cron does it, and clears away what a deleted application has left", async () => {
+  await DB.prepare("DELETE FROM sweeps").run();
+  const [key, app] = [await applicationWith("alice"), await newApplication()];
+  for (const days of [31, 29])
+    await noteDeadToken(DB, dead(key, { token: `${days}`, time: now - days * day }));
+  const { userId } = await newInstance(app, "alice");
+  await noteDeadToken(DB, dead(app.key, { userId }));
+  expect(await all(app.key)).toHaveLength(1);
+  await deleteApplication(app);
+  await worker.scheduled({} as ScheduledController, bindings);
+  await worker.scheduled({} as ScheduledController, bindings);
+  expect([await tokensOf(key), await tokensOf(app.key)]).toEqual([["29"], []]);
+  await noteDeadToken(DB, dead(app.key, { userId }));
+  expect(await all(app.key)).toEqual([]);
 });
 
 test("a page and a sweep read their part of the table only", async () => {
