@@ -15,6 +15,19 @@ export const usage = `Usage: npm run carillon -- <command> [options]
   user block <key> <userId>               refuse the user and close its connections
   user unblock <key> <userId>
   user log-out <key> <userId>             revoke all of the user's instances
+  push list --app <key>                   what an application pushes with
+  push set apns --app <key> --key-file <AuthKey.p8> --key-id <id> --team-id <id>
+      [--bundle <id>] [--environment <development|production>]
+                                          a token key of Apple's: for one app and environment, or for all of the team
+  push set fcm --app <key> --service-account <file.json>
+                                          a service account of a Firebase project
+  push set webpush --app <key> --subject <mailto:…|https:…>
+      (--generate | --public-key <key> --private-key-file <file>)
+                                          a VAPID key pair, made by the server or brought along
+  push remove <id> --app <key>            stop pushing with it
+
+  What was set for the same app and environment, project or public key is replaced at once.
+  Private keys are read from files, and never shown again.
 
   --url <url>      the deployment           (or CARILLON_URL)
   --token <token>  the admin token          (or CARILLON_ADMIN_TOKEN)
@@ -28,16 +41,20 @@ export class UsageError extends Error {}
 /**
  * @typedef {{ method: string, path: string, body?: unknown, listOf?: string }} Request
  * @typedef {Record<string, string | boolean | undefined>} Options
+ * @typedef {(path: string) => string} Read the text of a file
  * @typedef {{ help: true, command?: undefined, options?: undefined, request?: undefined } | { help?: undefined, command: string, options: Options, request: Request }} Parsed
  */
 
 const enc = encodeURIComponent;
+const credentials = (/** @type {Options} */ { app }) =>
+  `/v1/admin/applications/${enc(String(app))}/push/credentials`;
 const user = (/** @type {string} */ key, /** @type {string} */ userId, /** @type {string} */ rest) =>
   `/v1/admin/applications/${enc(key)}/users/${enc(userId)}/${rest}`;
 
 /**
- * By command: the names of its arguments, its own options, and the request it stands for.
- * @type {Record<string, [string[], string[], (values: [string, string], options: Options) => Request]>}
+ * By command: the names of its arguments, its own options (those it needs with a “!”), and the
+ * request it stands for.
+ * @type {Record<string, [string[], string[], (values: [string, string], options: Options, read: Read) => Request]>}
  */
 const commands = {
   "app create": [
@@ -98,32 +115,79 @@ const commands = {
     [],
     ([key, id]) => ({ method: "DELETE", path: user(key, id, "instances") }),
   ],
+  "push list": [[], ["app!"], (_, options) => list(credentials(options), "credentials")],
+  "push set apns": [
+    [],
+    ["app!", "key-file!", "key-id!", "team-id!", "bundle", "environment"],
+    (_, options, read) =>
+      put(credentials(options), {
+        provider: "apns",
+        privateKey: read(String(options["key-file"])),
+        keyId: options["key-id"],
+        teamId: options["team-id"],
+        bundleId: options.bundle,
+        environment: options.environment,
+      }),
+  ],
+  "push set fcm": [
+    [],
+    ["app!", "service-account!"],
+    (_, options, read) =>
+      put(credentials(options), {
+        provider: "fcm",
+        serviceAccount: parseFile(read, String(options["service-account"])),
+      }),
+  ],
+  "push set webpush": [
+    [],
+    ["app!", "subject!", "generate", "public-key", "private-key-file"],
+    (_, options, read) => put(credentials(options), vapid(options, read)),
+  ],
+  "push remove": [
+    ["id"],
+    ["app!"],
+    ([id], options) => ({ method: "DELETE", path: `${credentials(options)}/${enc(id)}` }),
+  ],
 };
 
-const flags = new Set(["json", "help", "end-old", "revoke-instances"]);
+const flags = new Set(["json", "help", "end-old", "revoke-instances", "generate"]);
 const everywhere = new Set(["url", "token", "json", "help"]);
 
 /**
  * Reads the words after the program's name. Answers `{ help: true }` or
  * `{ command, options, request: { method, path, body?, listOf? } }`; throws a {@link UsageError}.
  * @param {string[]} words
+ * @param {Read} read
  * @returns {Parsed}
  */
-export function parseArguments(words) {
+export function parseArguments(words, read) {
   const { positional, options } = splitWords(words);
   if (options.help || positional.length === 0) return { help: true };
-  const command = positional.slice(0, 2).join(" ");
-  const known = Object.hasOwn(commands, command) ? commands[command] : undefined;
-  if (!known) throw new UsageError(`there is no command “${command}”; see --help`);
-  const [names, own, requestOf] = known;
-  const values = positional.slice(2);
+  const command = commandOf(positional);
+  const [names, own, requestOf] = commands[command];
+  const values = positional.slice(command.split(" ").length);
   if (values.length !== names.length) {
     throw new UsageError(`${command} takes ${names.map((name) => `<${name}>`).join(" ") || "no arguments"}`);
   }
-  const foreign = Object.keys(options).find((name) => !everywhere.has(name) && !own.includes(name));
+  const allowed = own.map((name) => name.replace("!", ""));
+  const foreign = Object.keys(options).find((name) => !everywhere.has(name) && !allowed.includes(name));
   if (foreign) throw new UsageError(`${command} knows no option --${foreign}`);
+  const missing = own.find((name) => name.endsWith("!") && !options[name.slice(0, -1)]);
+  if (missing) throw new UsageError(`${command} needs --${missing.slice(0, -1)}`);
   const pair = /** @type {[string, string]} */ (/** @type {unknown} */ (values));
-  return { command, options, request: requestOf(pair, options) };
+  return { command, options, request: requestOf(pair, options, read) };
+}
+
+/** Three words where there is such a command, or two. */
+function commandOf(/** @type {string[]} */ positional) {
+  const known = [3, 2]
+    .map((count) => positional.slice(0, count).join(" "))
+    .find((name) => Object.hasOwn(commands, name));
+  if (known) return known;
+  const two = positional.slice(0, 2).join(" ");
+  const longer = Object.keys(commands).filter((name) => name.startsWith(`${two} `));
+  const hint = longer.length > 0 ? `there is ${longer.join(", ")}` : "see --help";
+  throw new UsageError(`there is no command “${two}”; ${hint}`);
 }
 
 function splitWords(/** @type {string[]} */ words) {
@@ -148,6 +212,29 @@ function splitWords(/** @type {string[]} */ words) {
 /** @returns {Request} */
 function post(/** @type {string} */ path, /** @type {unknown} */ body) {
   return { method: "POST", path, body };
+}
+
+/** @returns {Request} */
+function put(/** @type {string} */ path, /** @type {unknown} */ body) {
+  return { method: "PUT", path, body };
+}
+
+function vapid(/** @type {Options} */ options, /** @type {Read} */ read) {
+  const { subject, generate, "public-key": publicKey, "private-key-file": file } = options;
+  if (generate ? publicKey || file : !(publicKey && file)) {
+    throw new UsageError("push set webpush: give --generate, or both of --public-key and --private-key-file");
+  }
+  if (generate) return { provider: "webpush", generate: true, subject };
+  return { provider: "webpush", publicKey, privateKey: read(String(file)).trim(), subject };
+}
+
+function parseFile(/** @type {Read} */ read, /** @type {string} */ path) {
+  const text = read(path);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new UsageError(`${path} is not JSON`);
+  }
 }
 
 /**

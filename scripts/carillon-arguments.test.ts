@@ -4,6 +4,13 @@ import { parseArguments, UsageError } from "./carillon-arguments.mjs";
 const key = "196087a1-e815-4bc4-8984-60d8d8a43f1d";
 const application = `/v1/admin/applications/${key}`;
 
+const files: Record<string, string> = {
+  "AuthKey_X.p8": "-----BEGIN PRIVATE KEY-----\n",
+  "account.json": '{"type":"service_account"}',
+  "vapid.key": "secret\n",
+};
+const read = (path: string) => files[path] ?? "";
+
 test.each([
   [["app", "create", "My app"], "POST", "/v1/admin/applications", { name: "My app", account: undefined }],
   [
@@ -38,23 +45,58 @@ test.each([
   [["user", "unblock", key, "alice"], "DELETE", `${application}/users/alice/block`, undefined],
   [["user", "presence", key, "alice"], "GET", `${application}/users/alice/presence`, undefined],
   [["user", "log-out", key, "alice"], "DELETE", `${application}/users/alice/instances`, undefined],
+  [["push", "remove", "id/1", "--app", key], "DELETE", `${application}/push/credentials/id%2F1`, undefined],
 ])("%j", (words, method, path, body) => {
-  const { request } = parseArguments(words);
+  const { request } = parseArguments(words, read);
   expect(request).toEqual({ method, path, ...(body ? { body } : {}) });
 });
 
+const apns = ["push", "set", "apns", "--app", key, "--key-file", "AuthKey_X.p8"];
+const ids = ["--key-id", "ABCDE12345", "--team-id", "TEAM567890"];
+const webpush = ["push", "set", "webpush", "--app", key, "--subject", "mailto:a@example.com"];
+const pair = ["--public-key", "BPub", "--private-key-file", "vapid.key"];
+
+test.each<[string[], object]>([
+  [
+    [...apns, ...ids],
+    { provider: "apns", privateKey: files["AuthKey_X.p8"], keyId: "ABCDE12345", teamId: "TEAM567890" },
+  ],
+  [
+    [...apns, ...ids, "--bundle", "com.example.app", "--environment=production"],
+    expect.objectContaining({ bundleId: "com.example.app", environment: "production" }),
+  ],
+  [
+    ["push", "set", "fcm", "--service-account", "account.json", "--app", key],
+    { provider: "fcm", serviceAccount: { type: "service_account" } },
+  ],
+  [[...webpush, "--generate"], { provider: "webpush", generate: true, subject: "mailto:a@example.com" }],
+  [
+    [...webpush, ...pair],
+    { provider: "webpush", publicKey: "BPub", privateKey: "secret", subject: "mailto:a@example.com" },
+  ],
+])("%j uploads a credential, its key read from a file", (words, body) => {
+  const { request } = parseArguments(words, read);
+  expect(request).toEqual({ method: "PUT", path: `${application}/push/credentials`, body });
+});
+
 test("lists are read to their end", () => {
-  expect(parseArguments(["app", "list"]).request?.listOf).toBe("applications");
-  expect(parseArguments(["user", "list", key]).request?.listOf).toBe("users");
+  expect(parseArguments(["app", "list"], read).request?.listOf).toBe("applications");
+  expect(parseArguments(["user", "list", key], read).request?.listOf).toBe("users");
+  const { request } = parseArguments(["push", "list", "--app", key], read);
+  expect(request).toEqual({ method: "GET", path: `${application}/push/credentials`, listOf: "credentials" });
 });
 
 test("options go anywhere", () => {
   const words = ["--json", "app", "list", "--url", "http://127.0.0.1:1", "--token=a=b"];
-  expect(parseArguments(words).options).toEqual({ json: true, url: "http://127.0.0.1:1", token: "a=b" });
+  expect(parseArguments(words, read).options).toEqual({
+    json: true,
+    url: "http://127.0.0.1:1",
+    token: "a=b",
+  });
 });
 
 test.each([[[]], [["--help"]], [["app", "-h"]]])("%j: help", (words) => {
-  expect(parseArguments(words)).toEqual({ help: true });
+  expect(parseArguments(words, read)).toEqual({ help: true });
 });
 
 test.each([
@@ -67,7 +109,20 @@ test.each([
   [["app", "list", "--url"], "--url needs a value"],
   [["user", "token", key, "alice", "--ttl", "soon"], "--ttl: give whole seconds"],
   [["account", "cross-calls", "team", "maybe"], "say on or off"],
+  [["push", "set"], "there is push set apns, push set fcm, push set webpush"],
+  [["push", "set", "sms", "--app", key], "no command “push set”"],
+  [["push", "list"], "push list needs --app"],
+  [["push", "list", "--app="], "push list needs --app"],
+  [["push", "list", key, "--app", key], "push list takes no arguments"],
+  [["push", "remove", "--app", key], "push remove takes <id>"],
+  [[...apns, "--key-id", "X"], "push set apns needs --team-id"],
+  [[...apns, ...ids, "--subject", "x"], "push set apns knows no option --subject"],
+  [[...apns, ...ids, "--private-key", "x"], "push set apns knows no option --private-key"],
+  [["push", "set", "fcm", "--app", key, "--service-account", "vapid.key"], "vapid.key is not JSON"],
+  [webpush, "give --generate, or both of"],
+  [[...webpush, "--generate", ...pair], "give --generate, or both of"],
+  [[...webpush, "--public-key", "x"], "give --generate, or both of"],
 ])("%j: %s", (words, message) => {
-  expect(() => parseArguments(words)).toThrow(UsageError);
-  expect(() => parseArguments(words)).toThrow(message);
+  expect(() => parseArguments(words, read)).toThrow(UsageError);
+  expect(() => parseArguments(words, read)).toThrow(message);
 });

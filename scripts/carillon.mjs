@@ -14,7 +14,7 @@ import { parseArguments, UsageError, usage } from "./carillon-arguments.mjs";
 class Failure extends Error {}
 
 try {
-  const parsed = parseArguments(process.argv.slice(2));
+  const parsed = parseArguments(process.argv.slice(2), readText);
   if (parsed.command === undefined) console.log(usage);
   else await run(parsed);
 } catch (error) {
@@ -44,6 +44,14 @@ function targetOf(/** @type {Options} */ options) {
   if (!url) throw new Failure("which deployment? Start one with `npm start`, or give --url");
   if (!token) throw new Failure("give --token, or set CARILLON_ADMIN_TOKEN");
   return { url: String(url).replace(/\/+$/, ""), token: String(token) };
+}
+
+function readText(/** @type {string} */ path) {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new Failure(`${path} cannot be read (${/** @type {NodeJS.ErrnoException} */ (error).code})`);
+  }
 }
 
 function readJson(/** @type {string} */ path) {
@@ -99,9 +107,16 @@ function format(/** @type {string} */ command, /** @type {unknown} */ answer) {
     .join("\n");
 }
 
-/** @param {{ userId: string, blocked: boolean } | { applicationKey: string, name: string, accountId: string, secrets: { id: string }[] }} entry */
+/** @param {{ provider: string, id: string, [shown: string]: unknown } | { userId: string, blocked: boolean } | { applicationKey: string, name: string, accountId: string, secrets: { id: string }[] }} entry */
 function line(entry) {
+  if ("provider" in entry) return credentialLine(entry);
   if ("userId" in entry) return [entry.userId, entry.blocked ? "blocked" : ""].join("  ").trimEnd();
   const secrets = entry.secrets.map(({ id }) => id).join(" ");
   return [entry.applicationKey, entry.name, `(${entry.accountId})`, `secrets: ${secrets}`].join("  ");
+}
+
+function credentialLine(/** @type {{ provider: string, id: string, [shown: string]: unknown }} */ entry) {
+  const { provider, id, created, ...shown } = entry;
+  const fields = Object.entries(shown).map(([name, value]) => `${name}: ${value}`);
+  return [id, provider, new Date(Number(created)).toISOString(), ...fields].join("  ");
 }
