@@ -128,4 +128,12 @@ describe("an answer of a push service", () => {
     const outcome = webPushOutcome({ status: 403, text: `bad key${"!".repeat(500)}\n<html>` });
     expect(outcome).toMatchObject({ reason: expect.stringMatching(/^answered 403: bad key!{113}$/) });
   });
+
+  test("leaves no endpoint there", () => {
+    const text = `{"error":"gone","endpoint":"${device.endpoint}${"x".repeat(40)}"}`;
+    expect(webPushOutcome({ status: 410, text })).toEqual({
+      kind: "dead",
+      reason: 'answered 410: {"error":"gone","endpoint":"',
+    });
+  });
 });

@@ -74,8 +74,11 @@ export function webPushOutcome({ status, text, retryAfter }: ProviderAnswer): Pu
   return passes ? { kind: "temporary", ...why, retryAfter } : { kind: "fault", ...why };
 }
 
-/** Each service has words of its own; they help whoever reads the log. */
+/** Each service has words of its own; they help whoever reads the log, which is to see no endpoint and no token. */
 function reasonOf(status: number, text: string): string {
-  const words = /[\x20-\x7e]{1,120}/.exec(text)?.[0].trim();
+  const words = /[\x20-\x7e]+/
+    .exec(text.replace(/[\w.:/-]{32,}/g, "…"))?.[0]
+    .trim()
+    .slice(0, 120);
   return words ? `answered ${status}: ${words}` : `answered ${status}`;
 }

@@ -1,0 +1,49 @@
+/** What the log says of pushes: who, how and what for, and neither a token nor what the push said. */
+import { type LogFields, log } from "../../core/log";
+import type { Settled } from "./deliver";
+
+export function logAttempts(settled: readonly Settled[]): void {
+  for (const one of settled) logAttempt(one);
+  logRefusedCredentials(settled);
+}
+
+function logAttempt({ job, push, outcome, result, delay, ms }: Settled): void {
+  const { batch, target, attempt } = job;
+  const fields: LogFields = {
+    reference: batch.reference,
+    application: batch.application,
+    user: batch.user.userId,
+    instance: target.instanceId,
+    provider: target.device.provider,
+    kind: push?.kind,
+    type: batch.content.type,
+    attempt: attempt + 1,
+    ms,
+  };
+  if (!outcome) {
+    if (result === "later") log("warn", "push.postponed", fields);
+    return;
+  }
+  if (outcome.kind === "sent") {
+    log("info", "push.sent", fields);
+    return;
+  }
+  const { kind: failure, reason } = outcome;
+  if (failure === "dead") log("info", "push.token.dead", { ...fields, reason });
+  // Nobody tries it any more, and it is ours to mend.
+  else if (failure === "fault") log("error", "push.dead", { ...fields, reason });
+  else log("warn", "push.failed", { ...fields, failure, reason, again: delay ?? null });
+}
+
+/** Once for each, however many devices there are: somebody has to mend it. */
+function logRefusedCredentials(settled: readonly Settled[]): void {
+  const refused = new Map<string, LogFields>();
+  for (const { job, outcome } of settled) {
+    if (outcome?.kind !== "credential") continue;
+    const { application, reference } = job.batch;
+    const { provider } = job.target.device;
+    const { reason } = outcome;
+    refused.set(`${application} ${provider} ${reason}`, { reference, application, provider, reason });
+  }
+  for (const fields of refused.values()) log("error", "push.credential.refused", fields);
+}
