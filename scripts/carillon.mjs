@@ -73,7 +73,9 @@ async function send(/** @type {Target} */ { url, token }, /** @type {Request} */
   if (response.ok && (text === "" || answer)) return answer;
   if (!answer?.errorCode) throw new Failure(`${url} answered ${response.status}: is it a Carillon?`);
   const { errorCode, message, detail, hint, reference } = answer;
-  throw new Failure(`${message} ${detail ? `${detail} ` : ""}${hint} (${errorCode}, reference ${reference})`);
+  // The detail says it better, where there is one.
+  const more = detail ? detail.replace(/\.?$/, ".") : hint;
+  throw new Failure(`${message} ${more} (${errorCode}, reference ${reference})`);
 }
 
 function parse(/** @type {string} */ text) {
