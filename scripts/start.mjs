@@ -1,19 +1,22 @@
 // @ts-check
 /**
- * `npm start`: the whole platform on this machine, with a demo application and two links to it.
+ * `npm start`: the whole platform on this machine, with a demo application, two links to it, and push
+ * services with three phones.
  *
  * PORT (8787) and CARILLON_STATE (.carillon) say where; TURN_URLS and the like name a relay;
- * MESSAGES_PER_SECOND and MESSAGES_BURST say how much a user may send.
+ * MESSAGES_PER_SECOND and MESSAGES_BURST say how much a user may send; APNS_PRODUCTION_URL and the
+ * like name other push services than those of this machine.
  */
 import { buildSoftphone } from "./lib/build.mjs";
 import { migrateLocal } from "./lib/database.mjs";
 import { openDemo } from "./lib/demo.mjs";
 import { install } from "./lib/install.mjs";
 import { readable } from "./lib/log-lines.mjs";
+import { registerPhones, startPhones } from "./lib/phones.mjs";
 import { checkPort, startPlatform, untilHealthy } from "./lib/platform.mjs";
 import { checkNode } from "./lib/project.mjs";
 import { openSecrets, openState } from "./lib/state.mjs";
-import { runScript, say } from "./lib/terminal.mjs";
+import { Problem, runScript, say } from "./lib/terminal.mjs";
 
 await runScript(async () => {
   checkNode();
@@ -24,17 +27,25 @@ await runScript(async () => {
   await install();
   say("Starting Carillon …");
   await Promise.all([buildSoftphone(), migrateLocal(state)]);
+  // Everything else works without them.
+  const noPhones = (/** @type {unknown} */ error) => {
+    if (!(error instanceof Problem)) throw error;
+    say(`${error.message} Pushes go nowhere.`);
+    return undefined;
+  };
+  const phones = await startPhones({ state, port: port + 10, onLine: say }).catch(noPhones);
 
   const onLine = (/** @type {string} */ line) => {
     const text = readable(line);
     if (text) say(text);
   };
-  const platform = startPlatform({ state, port, secrets, onLine });
+  const platform = startPlatform({ state, port, secrets, defaults: phones?.settings, onLine });
   let stopping = false;
   const stop = () => {
     stopping = true;
-    return platform.stop();
+    return Promise.all([platform.stop(), phones?.stop()]);
   };
+  phones?.exited.then(() => stopping || say("The phones have gone; pushes go nowhere."));
   for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) process.on(signal, stop);
   // npm ends on a signal without handing it on to what it started.
   const parent = process.ppid;
@@ -42,7 +53,11 @@ await runScript(async () => {
   if (process.env.npm_lifecycle_event === "start") setInterval(orphaned, 500).unref();
   try {
     await untilHealthy(platform);
-    const demo = await openDemo({ state, url: platform.url, adminToken: secrets.ADMIN_TOKEN });
+    const admin = { url: platform.url, adminToken: secrets.ADMIN_TOKEN };
+    const demo = await openDemo({ state, ...admin, phones: phones?.url });
+    const { applicationKey } = demo;
+    const pushService = phones?.settings.WEB_PUSH_HOSTS;
+    if (pushService) await registerPhones({ state, ...admin, applicationKey, pushService }).catch(noPhones);
     say(welcome(demo));
   } catch (error) {
     const stopped = stopping;
@@ -50,16 +65,25 @@ await runScript(async () => {
     if (!stopped) throw error;
   }
   const code = await platform.exited;
-  return stopping ? 0 : code || 1;
+  const asked = stopping;
+  await stop();
+  return asked ? 0 : code || 1;
 });
 
-function welcome(/** @type {import("./lib/demo.mjs").Demo} */ { url, applicationKey, links }) {
+function welcome(/** @type {import("./lib/demo.mjs").Demo} */ { url, applicationKey, links, phones }) {
+  const sleeping = phones
+    ? `
+bob has three phones that sleep, too. What wakes them shows at
+
+  phones ${phones}
+`
+    : "";
   return `
 Carillon runs at ${url}. Open these two, each in a window of its own:
 
   alice  ${links.alice}
   bob    ${links.bob}
-
+${sleeping}
 Each link signs one browser in, once; after that the browser remembers. Another one:
   npm run carillon -- user token ${applicationKey} alice
 Ctrl-C stops it; what it knows stays.

@@ -5,45 +5,74 @@ import { join } from "node:path";
 import { writePrivate } from "./state.mjs";
 import { Problem } from "./terminal.mjs";
 
-/** @typedef {{ url: string, applicationKey: string, applicationSecret: string, links: { alice: string, bob: string } }} Demo */
+/**
+ * `phones`: the page that plays bob's phones, where there is one.
+ * @typedef {{ url: string, applicationKey: string, applicationSecret: string, links: { alice: string, bob: string }, phones?: string }} Demo
+ */
 
 /**
  * Makes the demo application on the first run, and fresh links on each; writes `demo.json`.
  *
- * @param {{ state: string, url: string, adminToken: string, fetch?: typeof globalThis.fetch }} options
+ * @param {{ state: string, url: string, adminToken: string, phones?: string }} options
  * @returns {Promise<Demo>}
  */
-export async function openDemo({ state, url, adminToken, fetch = globalThis.fetch }) {
+export async function openDemo({ state, url, adminToken, phones }) {
   const path = join(state, "demo.json");
-  const post = async (/** @type {string} */ where, /** @type {unknown} */ body) => {
-    const answer = await fetch(`${url}/v1/admin/applications${where}`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${adminToken}`, "content-type": "application/json" },
-      body: JSON.stringify(body),
-    });
-    return { status: answer.status, body: await answer.json() };
-  };
-  const link = async (/** @type {string} */ key, /** @type {string} */ user) => {
-    const { status, body } = await post(`/${key}/users/${user}/token`, { ttlSeconds: 3_600 });
-    if (status === 404) return undefined;
-    if (!body.token) throw new Problem(`No token for ${user}: ${body.message ?? status}`);
-    // Behind the #: it reaches no server and no log.
-    return `${url}/#${new URLSearchParams({ key, user, token: body.token })}`;
-  };
+  const link = (/** @type {string} */ applicationKey, /** @type {string} */ user) =>
+    signInLink({ url, adminToken, applicationKey }, user);
   let saved = readDemo(path);
   let alice = saved && (await link(saved.applicationKey, "alice"));
   if (!saved || !alice) {
-    const { body } = await post("", { name: "demo" });
-    if (!body.applicationKey) throw new Problem(`The demo application was not made: ${body.message}`);
+    const { body } = await askAdmin({ url, adminToken }, "POST", "", { name: "demo" });
+    if (!body?.applicationKey) throw new Problem(`The demo application was not made: ${body?.message}`);
     saved = { applicationKey: body.applicationKey, applicationSecret: body.applicationSecret };
     alice = await link(saved.applicationKey, "alice");
   }
   const bob = await link(saved.applicationKey, "bob");
   if (!alice || !bob) throw new Problem("The demo application went away while it was made.");
   const { applicationKey, applicationSecret } = saved;
-  const demo = { url, applicationKey, applicationSecret, links: { alice, bob } };
+  const demo = { url, applicationKey, applicationSecret, links: { alice, bob }, ...(phones && { phones }) };
   writePrivate(path, `${JSON.stringify(demo, null, 2)}\n`);
   return demo;
+}
+
+/**
+ * A link that signs one browser in; undefined when there is no such application.
+ *
+ * @param {Admin & { applicationKey: string }} application @param {string} user
+ */
+export async function signInLink({ applicationKey: key, ...admin }, user) {
+  const token = await registrationToken({ applicationKey: key, ...admin }, user);
+  // Behind the #: it reaches no server and no log.
+  return token && `${admin.url}/#${new URLSearchParams({ key, user, token })}`;
+}
+
+/**
+ * A token that registers one device of a user; undefined when there is no such application.
+ *
+ * @param {Admin & { applicationKey: string }} application @param {string} user @returns {Promise<string | undefined>}
+ */
+export async function registrationToken({ applicationKey, ...admin }, user) {
+  const path = `/${applicationKey}/users/${user}/token`;
+  const { status, body } = await askAdmin(admin, "POST", path, { ttlSeconds: 3_600 });
+  if (status === 404) return undefined;
+  if (!body?.token) throw new Problem(`No token for ${user}: ${body?.message ?? status}`);
+  return body.token;
+}
+
+/**
+ * @typedef {{ url: string, adminToken: string }} Admin
+ *
+ * @param {Admin} admin @param {string} method @param {string} path below the applications @param {unknown} body
+ * @returns {Promise<{ status: number, body: any }>}
+ */
+export async function askAdmin({ url, adminToken }, method, path, body) {
+  const answer = await fetch(`${url}/v1/admin/applications${path}`, {
+    method,
+    headers: { authorization: `Bearer ${adminToken}`, "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  return { status: answer.status, body: await answer.json() };
 }
 
 /** @param {string} path @returns {Pick<Demo, "applicationKey" | "applicationSecret"> | undefined} */

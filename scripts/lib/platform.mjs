@@ -11,7 +11,16 @@ import { Problem } from "./terminal.mjs";
 
 export const address = "127.0.0.1";
 
-/** Settings that are handed on from the environment: a relay's, and how much a user may send. */
+/** Where the push services are; without these, the vendors' own. */
+export const pushSettings = [
+  "APNS_PRODUCTION_URL",
+  "APNS_DEVELOPMENT_URL",
+  "FCM_URL",
+  "FCM_TOKEN_URL",
+  "WEB_PUSH_HOSTS",
+];
+
+/** Settings that are handed on from the environment: a relay's, how much a user may send, and push services. */
 const settings = [
   "TURN_URLS",
   "TURN_SECRET",
@@ -21,6 +30,7 @@ const settings = [
   "TURN_KEY_API_TOKEN",
   "MESSAGES_PER_SECOND",
   "MESSAGES_BURST",
+  ...pushSettings,
 ];
 
 /** Refuses a port that something else has. */
@@ -36,14 +46,16 @@ export async function checkPort(/** @type {number} */ port) {
 }
 
 /**
- * Starts the platform.
+ * Starts the platform. `defaults`: settings for which the environment has nothing.
  *
- * @param {{ state: string, port: number, secrets: import("./state.mjs").Secrets, onLine?: (line: string) => void }} options
+ * @param {{ state: string, port: number, secrets: import("./state.mjs").Secrets, defaults?: Record<string, string>, onLine?: (line: string) => void }} options
  */
-export function startPlatform({ state, port, secrets, onLine }) {
+export function startPlatform({ state, port, secrets, defaults = {}, onLine }) {
   const vars = join(state, "platform.env");
   // A file, because arguments can be read by everyone on the machine.
-  const given = settings.map((name) => [name, process.env[name]]).filter(([, value]) => value);
+  const given = settings
+    .map((name) => [name, process.env[name] ?? defaults[name]])
+    .filter(([, value]) => value);
   const lines = [...Object.entries(secrets), ...given].map(([name, value]) => `${name}='${value}'\n`);
   writePrivate(vars, lines.join(""));
   const file = createWriteStream(join(state, "carillon.log"), { flags: "a", mode: 0o600 });

@@ -2,7 +2,7 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { freePort, until } from "../support/programs";
+import { freePort, processTree, until } from "../support/programs";
 import { newState, removeState, runStart, type Server, startServer } from "../support/server";
 
 const states: string[] = [];
@@ -76,6 +76,44 @@ describe("npm start", () => {
     await second.stop();
   });
 
+  it("has three phones of bob's asleep, the same after a restart", async () => {
+    const first = await start();
+    expect(first.output()).toContain(`phones ${first.phones}`);
+    const page = await fetch(first.phones ?? "");
+    expect(await page.text()).toContain("bob's phones");
+    expect(statSync(join(first.state, "push.json")).mode & 0o777).toBe(0o600);
+    const providers = ["apns", "fcm", "webpush"];
+    expect(await pushesOf(first)).toEqual({ credentials: providers, phones: providers });
+    await first.stop();
+    expect(await answers(first.phones ?? "")).toBe(false);
+
+    const second = await start({ state: first.state });
+    expect(await pushesOf(second)).toEqual({ credentials: providers, phones: providers });
+    await second.stop();
+  });
+
+  it("goes on when the phones die", async () => {
+    const server = await start();
+    const phones = processTree(server.pid).find((pid) =>
+      readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`push/main.mjs\0${server.state}`),
+    );
+    process.kill(phones ?? Number.NaN, "SIGKILL");
+    await until("a word about it", () => server.output().includes("The phones have gone"));
+    expect(await answers(server.url)).toBe(true);
+    expect(await server.stop()).toBe(0);
+  });
+
+  it("leaves pushes to the services that the environment names", async () => {
+    const server = await start({ env: { FCM_URL: "http://127.0.0.1:9" } });
+    expect(server.phones).toBeUndefined();
+    expect(server.output()).not.toContain("phones");
+    expect(readFileSync(join(server.state, "platform.env"), "utf8")).toContain(
+      "FCM_URL='http://127.0.0.1:9'\n",
+    );
+    expect(await pushesOf(server)).toEqual({ credentials: [], phones: [] });
+    await server.stop();
+  });
+
   it("runs twice side by side, and leaves nothing behind when it is killed", async () => {
     const [one, two] = await Promise.all([start(), start()]);
     expect(one.port).not.toBe(two.port);
@@ -109,6 +147,19 @@ describe("npm start", () => {
     expect(await startFails({ CARILLON_NODE_VERSION: "18.20.1" })).toContain("needs Node 20 or later");
   });
 });
+
+/** The providers of the demo application's credentials, and of bob's installations. */
+async function pushesOf(server: Server): Promise<{ credentials: string[]; phones: string[] }> {
+  const { url, applicationKey, applicationSecret } = server;
+  const authorization = `Basic ${btoa(`${applicationKey}:${applicationSecret}`)}`;
+  const read = async (path: string) => (await fetch(url + path, { headers: { authorization } })).json();
+  const { credentials } = (await read("/v1/push/credentials")) as { credentials: { provider: string }[] };
+  const { instances } = (await read("/v1/users/bob/instances")) as { instances?: { push?: string[] }[] };
+  return {
+    credentials: credentials.map(({ provider }) => provider).sort(),
+    phones: (instances ?? []).flatMap(({ push = [] }) => push).sort(),
+  };
+}
 
 /** Registers with a link, as the page does. */
 async function register(server: Server, user: "alice" | "bob"): Promise<number> {

@@ -13,6 +13,8 @@ export interface Demo {
   applicationKey: string;
   applicationSecret: string;
   links: { alice: string; bob: string };
+  /** The page that plays bob's phones, and what controls the push services of this machine. */
+  phones?: string;
 }
 
 export interface Server extends Demo {

@@ -50,6 +50,9 @@ export class TestClock {
   }
 }
 
+/** So many pushes are remembered. */
+const most = 20_000;
+
 /**
  * All that arrived, in order. Tells `push` when it has one, before its answer leaves, and `answered`
  * when the answer has been handed to the system.
@@ -65,6 +68,7 @@ export class Book extends EventEmitter {
   add(push) {
     const numbered = { number: ++this.#count, ...push };
     this.pushes.push(numbered);
+    if (this.pushes.length > most) this.pushes.shift();
     this.emit("push", numbered);
     return numbered;
   }
