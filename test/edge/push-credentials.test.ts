@@ -7,6 +7,7 @@ import {
 } from "../../core/push/credential-store";
 import { serverLimits } from "../../protocol";
 import { storeOf } from "../../workers/context";
+import { PushKeys } from "../../workers/push/push-keys";
 import {
   apnsBody,
   deleteApplication,
@@ -223,6 +224,21 @@ describe("what is kept", () => {
     );
     expect(replaced).toHaveLength(3);
     for (const { id } of replaced) expect((await removed(app, id)).status).toBe(404);
+  });
+
+  test("is what is pushed with from then on, whatever was in memory", async () => {
+    const app = await newApplication();
+    const idsInUse = async () => {
+      const keys = new PushKeys(bindings, "test", () => Date.now());
+      return (await keys.credentials(app.key)).map(({ id }) => id);
+    };
+    expect(await idsInUse()).toEqual([]);
+    for (let times = 0; times < 2; times++) {
+      const { id } = await uploaded(app, fcmBody());
+      expect(await idsInUse()).toEqual([id]);
+    }
+    await removed(app, (await idsInUse())[0] ?? "");
+    expect(await idsInUse()).toEqual([]);
   });
 
   test("is never half of the one and half of the other, whoever uploads at the same time", async () => {

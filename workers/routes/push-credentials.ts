@@ -10,6 +10,7 @@ import {
 import type { PushCredentialData } from "../../core/push/credentials";
 import { ok, type Result } from "../../protocol";
 import { type EdgeContext, type EdgeEnv, storeOf } from "../context";
+import { forgetPushCredentials } from "../push/push-keys";
 import { parseBody, refuse } from "../respond";
 import { apnsEnvironment, bundleId, projectId, text } from "../schemas";
 
@@ -57,11 +58,13 @@ export const pushCredentials = new Hono<EdgeEnv>()
     const checked = await checkPushCredential(upload.value);
     if (!checked.ok) return refuse(context, checked.error);
     const saved = await savePushCredential(storeOf(context.env), key, checked.value);
+    forgetPushCredentials(key);
     return saved.ok ? context.json(saved.value) : refuse(context, saved.error);
   })
   .delete("/:id", async (context) => {
     const { key } = context.var.application;
     const removed = await removePushCredential(context.env.DB, key, context.req.param("id"));
+    forgetPushCredentials(key);
     return removed.ok ? context.body(null, 204) : refuse(context, removed.error);
   });
 
