@@ -25,8 +25,8 @@ export interface DeliveryMeans extends AttemptMeans {
 
 /** A request may have six connections at a time. */
 const connections = 6;
-/** Of a queue: 256 KB together; an endpoint and a call's headers are 4 KB at most. */
-const queueBatch = 25;
+/** Of a queue: 256 KB together. A token of FCM's may have 4 KB, and the headers of a call 6, every byte escaped. */
+const queueBatch = 20;
 const reportTries = 3;
 
 /**
