@@ -219,21 +219,24 @@ describe("a push", () => {
   });
 });
 
-describe("what becomes of a call's push to an iPhone that APNs answers with", () => {
-  it.each([
-    [reason("Unregistered", 410), "dead", []],
-    [reason("BadDeviceToken", 400), "dead", []],
-    [reason("TopicDisallowed", 400), "later", [1]],
-    [reason("Forbidden", 403), "later", [1]],
-    [reason("TooManyRequests", 429), "later", [1]],
-    [reason("InternalServerError", 500), "later", [1]],
-    [reason("ServiceUnavailable", 503), "later", [1]],
-    [() => Promise.reject(new TypeError("connection refused")), "later", [1]],
-    [() => new Response("", { status: 503, headers: { "retry-after": "10" } }), "later", [10]],
-    [() => new Response("", { status: 503, headers: { "retry-after": "60" } }), "failed", []],
-    [reason("PayloadTooLarge", 413), "failed", []],
-    [reason("BadExpirationDate", 400), "failed", []],
-  ] satisfies [World["answer"], string, number[]][])("%o is %s", async (answer, result, delays) => {
+const afterSeconds = (seconds: number) => () =>
+  new Response("", { status: 503, headers: { "retry-after": `${seconds}` } });
+
+describe("a call's push to an iPhone, when APNs answers", () => {
+  it.each<[string, World["answer"], string, number[]]>([
+    ["that the app is gone", reason("Unregistered", 410), "dead", []],
+    ["that the token is none", reason("BadDeviceToken", 400), "dead", []],
+    ["that the topic is another team's", reason("TopicDisallowed", 400), "later", [1]],
+    ["that the key may not", reason("Forbidden", 403), "later", [1]],
+    ["that it is too much", reason("TooManyRequests", 429), "later", [1]],
+    ["that it is broken", reason("InternalServerError", 500), "later", [1]],
+    ["that it is away", reason("ServiceUnavailable", 503), "later", [1]],
+    ["nothing", () => Promise.reject(new TypeError("connection refused")), "later", [1]],
+    ["that it takes a while", afterSeconds(10), "later", [10]],
+    ["that it takes longer than it rings", afterSeconds(60), "failed", []],
+    ["that the payload is too large", reason("PayloadTooLarge", 413), "failed", []],
+    ["that the expiry is wrong", reason("BadExpirationDate", 400), "failed", []],
+  ])("%s", async (_, answer, result, delays) => {
     world.answer = answer;
     await deliver([iphone]);
     expect(world.results()?.map((one) => one.result)).toEqual([result]);

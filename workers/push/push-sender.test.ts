@@ -7,7 +7,7 @@ import { PushCredential } from "../../durable-objects/push-credential/push-crede
 import type { LaterPush } from "../../durable-objects/push-queue";
 import type { PushReport, PushSending } from "../../durable-objects/user-hub/push-rpc";
 import { UserHub } from "../../durable-objects/user-hub/user-hub";
-import type { PushDevice } from "../../protocol";
+import { ok, type PushDevice } from "../../protocol";
 import { apnsBody, fcmBody, removed, uploaded, vapidBody, webPushPair } from "../../test/edge/push-material";
 import {
   basic,
@@ -135,6 +135,26 @@ describe("the sender", () => {
     expect(asked).toHaveLength(4);
     expect(tokens).toHaveBeenCalledTimes(1);
     expect(prepare).toHaveBeenCalledTimes(1);
+  });
+
+  it("asks the key's object for another token when the one in memory is refused", async () => {
+    const made = vi
+      .spyOn(PushCredential.prototype, "token")
+      .mockImplementation(async ({ refused }) =>
+        ok({ token: refused === "old" ? "new" : "old", goodUntil: Date.now() + 60_000 }),
+      );
+    const { app, bob } = await withDevice(iphone);
+    await uploaded(app, await apnsBody());
+    await send(app, bob, iphone);
+    answer = () => {
+      const isNew = asked.at(-1)?.authorization === "bearer new";
+      return isNew ? new Response("") : Response.json({ reason: "ExpiredProviderToken" }, { status: 403 });
+    };
+    for (let push = 0; push < 2; push += 1)
+      expect(await send(app, bob, iphone)).toMatchObject({ result: "sent" });
+    const shown = asked.map(({ authorization }) => authorization.slice("bearer ".length));
+    expect(shown).toEqual(["old", "old", "new", "new"]);
+    expect(made).toHaveBeenCalledTimes(2);
   });
 
   it("makes one token for a key that two applications use", async () => {
