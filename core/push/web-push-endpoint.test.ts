@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { isPushEndpoint } from "./web-push-endpoint";
 
-const own = "Push.Example.com, *.example.net,http://127.0.0.1:8080,push.example.org:8443,http://10.0.0.1:80";
+const own =
+  "Push.Example.com, *.example.net,http://127.0.0.1:8080,push.example.org:8443,http://10.0.0.1:8080";
 
 test.each([
   "https://fcm.googleapis.com/fcm/send/abc:def",
@@ -50,7 +51,7 @@ test.each([
   "http://127.0.0.1:8081/a",
   "https://127.0.0.1:8080/a",
   "http://127.0.0.1:8080@evil.example/a",
-  "http://10.0.0.1/a",
+  "http://10.0.0.1:8080/a",
   "https://10.0.0.1/a",
   "https://[::1]/a",
   "javascript:alert(1)",

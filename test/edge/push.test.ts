@@ -168,6 +168,24 @@ describe("push data", () => {
     for (let times = 0; times < 2; times++) expect((await drop(alice, "data")).status).toBe(204);
   });
 
+  test("reaches the hub: a caller's app gets a push pair with it, until it is taken back", async () => {
+    const { app, alice } = await withAlice();
+    const bob = await newInstance(app, unique("bob"));
+    const pairs = async () => {
+      const peer = await Peer.connect(bob.userId, { applicationKey: app.key, instanceId: bob.instanceId });
+      const reply = await peer.start(alice.userId).answered;
+      peer.close();
+      return reply.type === "answer" ? (reply.result as CallResult).pushPairs : [];
+    };
+    expect(await pairs()).toBeUndefined();
+    await put(alice, { data: "YWxpY2U=" }, "data");
+    expect(await pairs()).toMatchObject([{ data: "YWxpY2U=", to: alice.userId }]);
+    await drop(alice);
+    expect(await pairs()).toHaveLength(1);
+    await drop(alice, "data");
+    expect(await pairs()).toBeUndefined();
+  });
+
   test.each<[number, object]>([
     [40001, { data: "" }],
     [40001, { data: "a" }],
