@@ -7,7 +7,15 @@ import { isDeclineKey } from "../../core/push/decline-key";
 import { listFeedback } from "../../core/push/feedback";
 import { selectPushCredential } from "../../core/push/select-credential";
 import { callSession, userHub } from "../../durable-objects/names";
-import { fail, limits, ok, type PushDeviceResult, type Result, type WebPushKey } from "../../protocol";
+import {
+  fail,
+  limits,
+  ok,
+  type PushDecline,
+  type PushDeviceResult,
+  type Result,
+  type WebPushKey,
+} from "../../protocol";
 import type { EdgeEnv } from "../context";
 import { asApplication, asInstance } from "../guards";
 import { parseBody, parseQuery, refuse, refuseWith } from "../respond";
@@ -73,7 +81,7 @@ export const push = new Hono<EdgeEnv>()
     const { env } = context;
     const body = parseBody(context, decline);
     if (!body.ok) return refuse(context, body.error);
-    const { key, ...call } = body.value;
+    const { key, ...call }: PushDecline = body.value;
     if (!(await isDeclineKey(env.MASTER_KEY, call, key))) {
       return refuseWith(context, "forbidden", { detail: "This is not the key that came with the call." });
     }
