@@ -303,6 +303,22 @@ describe("what is to be tried again", () => {
     expect(world.queue).toMatchObject([{ delaySeconds: delay, body: { attempt: attempt + 1 } }]);
   });
 
+  it("is in the queue at once, however long another provider takes", async () => {
+    let answers = (_: Response) => {};
+    world.answer = (url) =>
+      url.includes("apple")
+        ? new Response("", { status: 503 })
+        : new Promise((resolve) => {
+            answers = resolve;
+          });
+    const delivering = deliver([android, iphone]);
+    await expect.poll(() => world.queue.length).toBe(1);
+    expect(world.reports).toEqual([]);
+    answers(new Response(""));
+    await delivering;
+    expect(world.results()?.map(({ result }) => result)).toEqual(["sent", "later"]);
+  });
+
   it("is given up when the call will have stopped ringing", async () => {
     await deliver([iphone], call, 6);
     expect(world.queue).toEqual([]);

@@ -1,4 +1,5 @@
 /** Sends pushes and sees to what became of each: the queue has it, its hub knows, a dead token is noted. */
+import { Lanes } from "../../core/lanes";
 import { log } from "../../core/log";
 import type { DeadToken } from "../../core/push/feedback";
 import { retryDelay } from "../../core/push/retry";
@@ -6,7 +7,13 @@ import type { LaterPush } from "../../durable-objects/push-queue";
 import type { PushReport, PushResult } from "../../durable-objects/user-hub/push-rpc";
 import type { UserAddress } from "../../durable-objects/user-hub/rpc";
 import { type Attempted, type AttemptMeans, attemptPush, type PushJob } from "./attempt";
-import { logAttempts } from "./push-log";
+import { logAttempt, logRefusedCredentials } from "./push-log";
+
+/** For the queue, which knows whole seconds. */
+export interface Later {
+  body: LaterPush;
+  delaySeconds: number;
+}
 
 /** An attempt, and what is to be done about it. */
 export interface Settled extends Attempted {
@@ -17,16 +24,16 @@ export interface Settled extends Attempted {
 }
 
 export interface DeliveryMeans extends AttemptMeans {
-  /** To the queue. `delaySeconds`: whole ones. */
-  enqueue: (later: { body: LaterPush; delaySeconds: number }[]) => Promise<void>;
+  /** To the queue. */
+  enqueue: (later: Later[]) => Promise<void>;
   report: (user: UserAddress, report: PushReport) => Promise<void>;
   noteDead: (token: DeadToken) => Promise<void>;
 }
 
 /** A request may have six connections at a time. */
 const connections = 6;
-/** Of a queue: 256 KB together. A token of FCM's may have 4 KB, and the headers of a call 6, every byte escaped. */
-const queueBatch = 20;
+/** Of a queue: 256 KB together. */
+const queueBatch = { count: 50, size: 200_000 };
 const reportTries = 3;
 
 /**
@@ -34,10 +41,20 @@ const reportTries = 3;
  * Never throws.
  */
 export async function deliverPushes(jobs: readonly PushJob[], means: DeliveryMeans): Promise<PushJob[]> {
-  const attempted = await inParallel(jobs, connections, (job) => attemptPush(job, means));
-  const settled = attempted.map((one) => settle(one, means.now()));
-  logAttempts(settled);
-  await Promise.all([enqueue(settled, means), noteDead(settled, means)]);
+  // What is to be tried again does not wait for a provider that hangs.
+  const queue = new Lanes<Later, boolean>((_, later) => enqueue(later, means), {
+    ...queueBatch,
+    sizeOf: (later) => JSON.stringify(later).length,
+  });
+  const settled = await inParallel(jobs, connections, async (job) => {
+    const one = settle(await attemptPush(job, means), means.now());
+    logAttempt(one);
+    await noteDead(one, means);
+    if (one.result !== "later" || (await queue.push("", laterOf(one)))) return one;
+    // Not reported on, so that it is sent again.
+    return { ...one, result: null };
+  });
+  logRefusedCredentials(settled);
   await report(settled, means);
   return settled.flatMap(({ result, job }) => (result === null ? [job] : []));
 }
@@ -51,43 +68,33 @@ function settle(attempted: Attempted, now: number): Settled {
   return delay === null ? { ...attempted, result: "failed" } : { ...attempted, result: "later", delay };
 }
 
-/** What the queue does not take is nobody's: not reported on, so that it is sent again. */
-async function enqueue(settled: Settled[], means: DeliveryMeans): Promise<void> {
-  const later = settled.filter(({ result }) => result === "later");
-  for (let at = 0; at < later.length; at += queueBatch) {
-    const part = later.slice(at, at + queueBatch);
-    try {
-      await means.enqueue(
-        part.map(({ job, outcome, delay = 0 }) => ({
-          body: {
-            batch: { ...job.batch, devices: [job.target] },
-            attempt: job.attempt + (outcome ? 1 : 0),
-          },
-          delaySeconds: delay,
-        })),
-      );
-    } catch (error) {
-      const { reference } = part[0]?.job.batch ?? {};
-      log("error", "push.queue.failed", { reference, count: part.length, error: String(error) });
-      for (const one of part) one.result = null;
-    }
+function laterOf({ job, outcome, delay = 0 }: Settled): Later {
+  const batch = { ...job.batch, devices: [job.target] };
+  return { body: { batch, attempt: job.attempt + (outcome ? 1 : 0) }, delaySeconds: delay };
+}
+
+/** Whether the queue has each. */
+async function enqueue(later: Later[], means: DeliveryMeans): Promise<boolean[]> {
+  try {
+    await means.enqueue(later);
+    return later.map(() => true);
+  } catch (error) {
+    const { reference } = later[0]?.body.batch ?? {};
+    log("error", "push.queue.failed", { reference, count: later.length, error: String(error) });
+    return later.map(() => false);
   }
 }
 
-async function noteDead(settled: Settled[], means: DeliveryMeans): Promise<void> {
-  await Promise.all(
-    settled.map(async ({ job, push, outcome }) => {
-      if (!push || outcome?.kind !== "dead") return;
-      const { user, reference } = job.batch;
-      const { instanceId, device } = job.target;
-      const about = { provider: device.provider, token: push.token, reason: outcome.reason };
-      try {
-        await means.noteDead({ ...user, instanceId, ...about, time: means.now() });
-      } catch (error) {
-        log("warn", "push.feedback.failed", { reference, error: String(error) });
-      }
-    }),
-  );
+async function noteDead({ job, push, outcome }: Settled, means: DeliveryMeans): Promise<void> {
+  if (!push || outcome?.kind !== "dead") return;
+  const { user, reference } = job.batch;
+  const { instanceId, device } = job.target;
+  const about = { provider: device.provider, token: push.token, reason: outcome.reason };
+  try {
+    await means.noteDead({ ...user, instanceId, ...about, time: means.now() });
+  } catch (error) {
+    log("warn", "push.feedback.failed", { reference, error: String(error) });
+  }
 }
 
 /** One report for each push. A hub that does not hear of one sends it again. */

@@ -2,12 +2,7 @@
 import { type LogFields, log } from "../../core/log";
 import type { Settled } from "./deliver";
 
-export function logAttempts(settled: readonly Settled[]): void {
-  for (const one of settled) logAttempt(one);
-  logRefusedCredentials(settled);
-}
-
-function logAttempt({ job, push, outcome, result, delay, ms }: Settled): void {
+export function logAttempt({ job, push, outcome, result, delay, ms }: Settled): void {
   const { batch, target, attempt } = job;
   const fields: LogFields = {
     reference: batch.reference,
@@ -36,7 +31,7 @@ function logAttempt({ job, push, outcome, result, delay, ms }: Settled): void {
 }
 
 /** Once for each, however many devices there are: somebody has to mend it. */
-function logRefusedCredentials(settled: readonly Settled[]): void {
+export function logRefusedCredentials(settled: readonly Settled[]): void {
   const refused = new Map<string, LogFields>();
   for (const { job, outcome } of settled) {
     if (outcome?.kind !== "credential") continue;

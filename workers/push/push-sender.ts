@@ -32,7 +32,7 @@ export function deliveryMeans(env: Env, reference: string, ms: number): Delivery
     now,
     until: now() + ms,
     enqueue: async (later) => {
-      if (later.length > 0) await env.PUSH_QUEUE.sendBatch(later);
+      await env.PUSH_QUEUE.sendBatch(later);
     },
     report: (user, report) => userHub(env, user).pushed(report),
     noteDead: (token) => noteDeadToken(env.DB, token),
