@@ -48,7 +48,6 @@ describe("a request to APNs", () => {
     expect(headers).toEqual({
       authorization: "bearer jwt",
       "content-type": "application/json",
-      "apns-id": callId,
       "apns-push-type": "voip",
       "apns-topic": "com.example.app.voip",
       "apns-priority": "10",
@@ -99,7 +98,6 @@ describe("a request to APNs", () => {
     const { headers } = await requestOf(message);
     expect(headers).toMatchObject({
       "apns-push-type": "alert",
-      "apns-id": messageId,
       "apns-expiration": seconds(message.until),
     });
     const another = await requestOf({ ...message, messageId: callId });

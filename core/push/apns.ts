@@ -11,18 +11,17 @@ import { jsonOf, type ProviderAnswer, type ProviderRequest } from "./post";
 import type { PreparedPush } from "./prepared-push";
 import type { PushSettings } from "./settings";
 
-/** `token`: the provider token. */
+/** `token`: the provider token. No `apns-id`: one is for one notification, and APNs makes it. */
 export function apnsRequest(
   push: PreparedPush,
   device: ApnsDevice,
   token: string,
   { settings, now }: { settings: PushSettings; now: number },
 ): ProviderRequest {
-  const { content, kind, expires } = push;
+  const { kind, expires } = push;
   const headers: Record<string, string> = {
     authorization: `bearer ${token}`,
     "content-type": "application/json",
-    "apns-id": content.type === "message" ? content.messageId : content.callId,
     "apns-push-type": kind,
     "apns-topic": kind === "voip" ? `${device.bundleId}.voip` : device.bundleId,
     "apns-priority": kind === "background" ? "5" : "10",
