@@ -1,9 +1,11 @@
-/** `npm run bench [signalling|messages|memory|sizes|cost|media …]`: without a name, all of it. Judges nothing, exits 0. */
+/** `npm run bench [signalling|messages|push|memory|sizes|cost|media …]`: without a name, all of it. Judges nothing, exits 0. */
 import { cpus } from "node:os";
+import { PushServices } from "../test/support/push";
 import { benchMedia } from "./media";
 import { benchMemory } from "./memory";
 import { benchMessages } from "./messages";
 import { startFloor, startPlatform } from "./programs";
+import { benchPush } from "./push";
 import { benchSignalling } from "./signalling";
 import { benchCost, benchSizes } from "./sizes";
 
@@ -11,14 +13,16 @@ const names = process.argv.slice(2);
 const wanted = (name: string) => names.length === 0 || names.includes(name);
 
 console.log(`Carillon's benchmark: ${cpus().length} × ${cpus()[0]?.model}, Node ${process.versions.node}`);
-const [platform, floor] = await Promise.all([startPlatform(), startFloor()]);
+const push = await PushServices.start();
+const [platform, floor] = await Promise.all([startPlatform(push.services.settings), startFloor()]);
 try {
   if (wanted("signalling")) await benchSignalling(platform.demo, floor);
   if (wanted("media")) await benchMedia(platform.demo);
   if (wanted("memory")) await benchMemory(platform.demo, platform);
   if (wanted("messages")) await benchMessages(platform.demo, floor);
+  if (wanted("push")) await benchPush(platform.demo, floor, push);
 } finally {
-  await Promise.all([platform.stop(), floor.stop()]);
+  await Promise.all([platform.stop(), floor.stop(), push.close()]);
 }
 if (wanted("cost")) benchCost();
 if (wanted("sizes")) await benchSizes();

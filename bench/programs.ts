@@ -21,8 +21,8 @@ export interface Demo {
   applicationSecret: string;
 }
 
-/** The platform, started as a user starts it. */
-export async function startPlatform(): Promise<Program & { demo: Demo }> {
+/** The platform, started as a user starts it, with these settings. */
+export async function startPlatform(settings: Record<string, string>): Promise<Program & { demo: Demo }> {
   const port = await freePort();
   const state = mkdtempSync(join(tmpdir(), "carillon-bench-"));
   // One user sends as much as it can, and is not to be held back.
@@ -31,6 +31,7 @@ export async function startPlatform(): Promise<Program & { demo: Demo }> {
     ...process.env,
     ...noRecord,
     ...unlimited,
+    ...settings,
     PORT: String(port),
     CARILLON_STATE: state,
   };

@@ -1,11 +1,15 @@
 /**
  * The floor: what a signalling step costs when nothing is done but carry it. A frame goes through a
  * chain of objects, each by one RPC, into a hibernating socket; on demand one object of the chain
- * writes one durable row first, as a step does that must not be lost.
+ * writes one durable row first, as a step does that must not be lost. At the end of the chain, posts
+ * may leave for a push service by way of the Worker.
  */
 import { DurableObject } from "cloudflare:workers";
+import { courier } from "./courier";
 import type { MailboxEnv } from "./mailbox";
+import type { Post } from "./post";
 
+export { Courier } from "./courier";
 export { Mailbox } from "./mailbox";
 
 interface Env extends MailboxEnv {
@@ -18,7 +22,12 @@ interface Frame {
   /** The object of the chain that writes a row. */
   writes?: string;
   id: number;
+  /** What the last object sends out, instead of telling its sockets. */
+  posts?: Post[];
 }
+
+/** As the platform has it. */
+const postsAtATime = 40;
 
 export class Relay extends DurableObject<Env> {
   override async fetch(): Promise<Response> {
@@ -36,6 +45,9 @@ export class Relay extends DurableObject<Env> {
     if (frame.writes && frame.writes === here) this.ctx.storage.kv.put("row", frame.id);
     if (next) {
       await this.env.RELAY.get(this.env.RELAY.idFromName(next)).pass({ ...frame, path: [next, ...rest] });
+    } else if (frame.posts) {
+      for (let at = 0; at < frame.posts.length; at += postsAtATime)
+        await courier(this.ctx).send(frame.posts.slice(at, at + postsAtATime));
     } else {
       for (const socket of this.ctx.getWebSockets()) socket.send(JSON.stringify({ id: frame.id }));
     }

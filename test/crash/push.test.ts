@@ -5,11 +5,11 @@
  */
 import { expect, onTestFinished, test } from "vitest";
 import { newMessageId } from "../../core/messages/message-id";
-import type { PushDevice, PushPayload } from "../../protocol";
+import type { PushDevice, PushPayload, RegistrationResult } from "../../protocol";
 import type { Push } from "../../scripts/dev/push/desk.mjs";
 import { processTree, until } from "../support/programs";
-import { addSleeper, PushServices } from "../support/push";
-import { removeState, type Server, startServer } from "../support/server";
+import { PushServices, setDevice } from "../support/push";
+import { mintToken, removeState, type Server, startServer } from "../support/server";
 import { Client } from "./client";
 import { pause, randomOf, seed } from "./random";
 
@@ -60,6 +60,18 @@ class Victim {
     this.server = await startServer({ state, port, env: this.env });
     this.#pids = processTree(this.server.pid);
   }
+}
+
+/** An installation of the user that is never connected. */
+async function addSleeper(server: Server, userId: string, device: PushDevice): Promise<void> {
+  const { url, applicationKey } = server;
+  const answer = await fetch(`${url}/v1/instances`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ applicationKey, userId, token: await mintToken(server, userId) }),
+  });
+  const { instanceToken } = (await answer.json()) as RegistrationResult;
+  await setDevice(url, instanceToken, device);
 }
 
 /** Sends as an app's server does: again with the same id, until it was taken. */

@@ -2,12 +2,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { PushDevice, RegistrationResult } from "../../protocol";
+import type { PushDevice, PushDeviceResult } from "../../protocol";
 import { bundleId, credentialsOf, introduce, openMaterial } from "../../scripts/dev/push/material.mjs";
 import { type Providers, startProviders } from "../../scripts/dev/push/providers.mjs";
-import { mintToken, type Server } from "./server";
-
-type Application = Pick<Server, "url" | "applicationKey" | "adminToken">;
+import type { Demo } from "./server";
 
 /** A platform pushes to them with `services.settings` in its environment, once it has the credentials. */
 export class PushServices {
@@ -26,11 +24,16 @@ export class PushServices {
   }
 
   /** Gives an application its credentials for all three. */
-  async uploadCredentials({ url, applicationKey, adminToken }: Application): Promise<void> {
+  async uploadCredentials({
+    url,
+    applicationKey,
+    applicationSecret,
+  }: Pick<Demo, "url" | "applicationKey" | "applicationSecret">): Promise<void> {
+    const authorization = `Basic ${btoa(`${applicationKey}:${applicationSecret}`)}`;
     for (const credential of credentialsOf(this.material)) {
-      const answer = await fetch(`${url}/v1/admin/applications/${applicationKey}/push/credentials`, {
+      const answer = await fetch(`${url}/v1/push/credentials`, {
         method: "PUT",
-        headers: { authorization: `Bearer ${adminToken}`, "content-type": "application/json" },
+        headers: { authorization, "content-type": "application/json" },
         body: JSON.stringify(credential),
       });
       if (answer.status !== 200) throw new Error(`not uploaded: ${await answer.text()}`);
@@ -63,19 +66,13 @@ export class PushServices {
   }
 }
 
-/** An installation of the user that is never connected. */
-export async function addSleeper(server: Application, userId: string, device: PushDevice): Promise<void> {
-  const { url, applicationKey } = server;
-  const send = async (method: string, path: string, body: unknown, token?: string) => {
-    const headers = {
-      "content-type": "application/json",
-      ...(token && { authorization: `Bearer ${token}` }),
-    };
-    const answer = await fetch(url + path, { method, headers, body: JSON.stringify(body) });
-    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-    return answer.json();
-  };
-  const proof = { applicationKey, userId, token: await mintToken(server, userId) };
-  const { instanceToken } = (await send("POST", "/v1/instances", proof)) as RegistrationResult;
-  await send("PUT", "/v1/push/device", device, instanceToken);
+/** How an installation is woken. `instanceToken`: its own. */
+export async function setDevice(url: string, instanceToken: string, device: PushDevice): Promise<void> {
+  const answer = await fetch(`${url}/v1/push/device`, {
+    method: "PUT",
+    headers: { authorization: `Bearer ${instanceToken}`, "content-type": "application/json" },
+    body: JSON.stringify(device),
+  });
+  const { deliverable } = (await answer.json()) as PushDeviceResult;
+  if (!deliverable) throw new Error(`the device cannot be woken: ${answer.status}`);
 }
