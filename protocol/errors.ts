@@ -8,7 +8,10 @@
  */
 type ErrorTable = Record<string, { code: number; message: string; hint: string }>;
 
-/** The errors that a client finds by itself, too. The others come to it with their words: its bundle has none of them. */
+/**
+ * The errors that a client finds by itself, too: in few words, for they are in its bundle. The others
+ * come to it with their words.
+ */
 export const clientErrors = {
   invalidValue: {
     code: 40002,
@@ -20,40 +23,20 @@ export const clientErrors = {
     message: "Something is too large.",
     hint: "Send less.",
   },
-  unauthorized: {
-    code: 40100,
-    message: "Unknown application, or no credentials.",
-    hint: "Check the application key, the credentials and the environment.",
-  },
   expired: {
     code: 41000,
     message: "The message is too old.",
-    hint: "Send it as a new one, if it still matters.",
-  },
-  versionRefused: {
-    code: 42600,
-    message: "Client and server have no version in common.",
-    hint: "Update the SDK, or the server.",
-  },
-  rateLimited: {
-    code: 42900,
-    message: "Too many requests.",
-    hint: "Try again after `retryAfter` seconds.",
+    hint: "Send it as a new one.",
   },
   internal: {
     code: 50000,
     message: "Something went wrong on our side.",
-    hint: "Try again; if it stays, report the reference.",
-  },
-  unavailable: {
-    code: 50300,
-    message: "A part that this needs is not available.",
-    hint: "Try again in a moment.",
+    hint: "Try again, or report the reference.",
   },
   mediaFailed: {
     code: 50400,
-    message: "No media came through, or it stopped for 20 seconds.",
-    hint: "Check the network; some need a TURN server.",
+    message: "No media came through for 20 seconds.",
+    hint: "Some networks need a TURN server.",
   },
   permissionDenied: {
     code: 60001,
@@ -63,17 +46,17 @@ export const clientErrors = {
   deviceMissing: {
     code: 60002,
     message: "The microphone or camera is missing, or in use.",
-    hint: "Plug one in, or choose another.",
+    hint: "Choose another one.",
   },
   networkLost: {
     code: 60003,
     message: "The server cannot be reached.",
-    hint: "Check the network and environmentHost; the client keeps trying.",
+    hint: "Check the network and environmentHost.",
   },
   webrtcUnavailable: {
     code: 60004,
     message: "There is no WebRTC.",
-    hint: "Pass one as `webrtc` in the client's options.",
+    hint: "Pass one in the client's options.",
   },
   terminated: {
     code: 60005,
@@ -82,12 +65,12 @@ export const clientErrors = {
   },
   credentialsRequired: {
     code: 60006,
-    message: "The user is not registered, and nobody answered credentialsRequired.",
-    hint: "Listen for it, and call registration.register().",
+    message: "Nobody answered credentialsRequired.",
+    hint: "Listen for it, and register().",
   },
   invalidUse: {
     code: 60007,
-    message: "This is not allowed now, or an argument is wrong.",
+    message: "This is not allowed, or not now.",
     hint: "See `detail`.",
   },
 } as const satisfies ErrorTable;
@@ -97,6 +80,11 @@ const serverErrors = {
     code: 40001,
     message: "A field is missing or malformed.",
     hint: "Mend the field that `detail` names and send the request again.",
+  },
+  unauthorized: {
+    code: 40100,
+    message: "Unknown application, or no credentials.",
+    hint: "Check the application key and that the credentials belong to this environment.",
   },
   timestampOutOfRange: {
     code: 40101,
@@ -172,6 +160,21 @@ const serverErrors = {
     code: 40900,
     message: "This does not fit the present state.",
     hint: "See `detail`; read the state again before you retry.",
+  },
+  versionRefused: {
+    code: 42600,
+    message: "Client and server have no protocol version in common.",
+    hint: "Update @carillon/sdk, or deploy a newer Carillon.",
+  },
+  rateLimited: {
+    code: 42900,
+    message: "Too many requests.",
+    hint: "Wait for `retryAfter` seconds and try again.",
+  },
+  unavailable: {
+    code: 50300,
+    message: "A part that this needs is not available.",
+    hint: "Try again in a moment.",
   },
   mailboxFull: {
     code: 50700,

@@ -3,7 +3,8 @@
 // biome-ignore-all lint/suspicious/noDuplicateEnumValues: these are numbers, not cases.
 /** What clients know of, too. An enum: a bundler puts the numbers in their places, and leaves the names out. */
 export enum limits {
-  userIdCharacters = 40,
+  /** What pushes call a user. */
+  displayNameBytes = 128,
   /** Names and values of a call's headers together, UTF-8. */
   headersBytes = 1_024,
   candidatesPerFrame = 64,

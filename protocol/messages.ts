@@ -137,14 +137,14 @@ export function contentProblem({
   const wrong = (detail: string): MessageProblem => ({ name: "invalidValue", detail });
   const large = (detail: string): MessageProblem => ({ name: "tooLarge", detail });
   if (to.length === 0) return wrong("to: no recipient");
-  if (new Set(to).size > limits.recipients) return large(`to: more than ${limits.recipients} recipients`);
+  if (new Set(to).size > limits.recipients) return large(`to: more than ${limits.recipients}`);
   if (!to.every(isUserId)) return wrong("to: not a user id");
-  if (text === "") return wrong("text: empty");
-  if (hasLoneSurrogate(text)) return wrong("text: half of a surrogate pair");
+  if (!text || typeof text !== "string") return wrong("text: missing");
+  if ([text, ...Object.entries(headers).flat()].some(hasLoneSurrogate)) {
+    return wrong("text: half of a character, or in headers");
+  }
   if (byteLength(text) > limits.messageTextBytes)
     return large(`text: more than ${limits.messageTextBytes} bytes`);
-  if (Object.entries(headers).some((header) => header.some(hasLoneSurrogate)))
-    return wrong("headers: half of a surrogate pair");
   if (!areHeaders(headers)) return large(`headers: more than ${limits.headersBytes} bytes`);
   return null;
 }

@@ -8,7 +8,7 @@ export function byteLength(text: string): number {
 
 /** 1 to 40 characters, each printable ASCII 0x21 to 0x7E. Source: SPEC section 1. */
 export function isUserId(value: unknown): value is string {
-  return typeof value === "string" && value.length <= limits.userIdCharacters && /^[!-~]+$/.test(value);
+  return typeof value === "string" && /^[!-~]{1,40}$/.test(value);
 }
 
 /** A lowercase GUID. */

@@ -17,7 +17,6 @@ const options = {
   format: "esm",
   platform: "neutral",
   target: "es2022",
-  define: { SDK_VERSION: JSON.stringify(`${name} ${version}`) },
 };
 await build({ ...options, outfile: join(dist, "index.js"), sourcemap: true });
 

@@ -63,8 +63,7 @@ export class AudioController {
     if (this.#output) await this.#route(element);
     await element.play().catch((error: unknown) => {
       // Stopped before it began: what was wanted.
-      if (this.#sound === element)
-        throw makeError("invalidUse", "The browser did not play the sound.", error);
+      if (this.#sound === element) throw makeError("invalidUse", "this browser cannot play it now", error);
     });
   }
 
@@ -137,7 +136,7 @@ export class AudioController {
   }
 
   async #route(element: Output): Promise<void> {
-    must(element.setSinkId, "This browser cannot choose a speaker.");
+    must(element.setSinkId, "this browser cannot choose speakers");
     await element.setSinkId(this.#output).catch((error: unknown) => {
       throw makeError("deviceMissing", undefined, error);
     });

@@ -15,6 +15,9 @@ interface Operation {
 }
 
 export class CallChannel {
+  readonly #connection: Pick<Connection, "post">;
+  /** The acknowledgement travelled with an operation. */
+  readonly #acknowledged: (callId: string) => void;
   #n = 0;
   #ack = 0;
   /** What the other end may know of this call, so that it belongs into hello. */
@@ -26,10 +29,11 @@ export class CallChannel {
     readonly callId: string,
     readonly origin: string | undefined,
     incoming: boolean,
-    private readonly connection: Pick<Connection, "post">,
-    /** The acknowledgement travelled with an operation. */
-    private readonly acknowledged: (callId: string) => void,
+    connection: Pick<Connection, "post">,
+    acknowledged: (callId: string) => void,
   ) {
+    this.#connection = connection;
+    this.#acknowledged = acknowledged;
     this.#known = incoming;
   }
 
@@ -102,10 +106,10 @@ export class CallChannel {
     for (const operation of this.#outbox) {
       if (operation.sent) continue;
       const frame = { type: "call" as const, ...this.position, n: operation.n, op: operation.op };
-      if (!this.connection.post(frame, (reply) => this.#reply(operation, reply))) return;
+      if (!this.#connection.post(frame, (reply) => this.#reply(operation, reply))) return;
       operation.sent = true;
       this.#known = true;
-      this.acknowledged(this.callId);
+      this.#acknowledged(this.callId);
     }
   }
 

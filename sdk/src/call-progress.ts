@@ -7,6 +7,8 @@ import type { Runtime } from "./runtime";
 type Step = "progressing" | "ringing" | "answered" | "established";
 
 export class CallProgress {
+  readonly #runtime: Runtime;
+  readonly #serverNow: () => number;
   state: CallState = "initiating";
   endCause: EndCause = "none";
   error: CarillonError | undefined;
@@ -19,11 +21,13 @@ export class CallProgress {
   #answered = 0;
 
   constructor(
-    private readonly runtime: Runtime,
-    private readonly serverNow: () => number,
+    runtime: Runtime,
+    serverNow: () => number,
     /** On the server's clock. */
     public times: CallTimes,
   ) {
+    this.#runtime = runtime;
+    this.#serverNow = serverNow;
     this.#started = runtime.now();
   }
 
@@ -50,14 +54,14 @@ export class CallProgress {
     this.state = "ended";
     this.endCause = cause;
     this.error = error;
-    this.times.ended ??= this.serverNow();
+    this.times.ended ??= this.#serverNow();
     this.setup.ended = this.#since(this.#started);
     return true;
   }
 
   /** answer() was called, or the event came that says it. */
   answers(): void {
-    this.#answered = this.runtime.now();
+    this.#answered = this.#runtime.now();
   }
 
   /** Media comes in. */
@@ -68,10 +72,10 @@ export class CallProgress {
   /** Seconds of talk so far. */
   get duration(): number {
     const { established, ended } = this.times;
-    return established ? Math.max(0, Math.round(((ended ?? this.serverNow()) - established) / 1_000)) : 0;
+    return established ? Math.max(0, Math.round(((ended ?? this.#serverNow()) - established) / 1_000)) : 0;
   }
 
   #since(time: number): number {
-    return Math.max(0, Math.round(this.runtime.now() - time));
+    return Math.max(0, Math.round(this.#runtime.now() - time));
   }
 }

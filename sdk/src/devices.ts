@@ -12,11 +12,14 @@ export interface LocalTracks {
 }
 
 export class Devices {
+  readonly #webrtc: WebRtc | undefined;
   microphone: string | undefined;
   camera: string | undefined;
   position: CameraPosition | undefined;
 
-  constructor(private readonly webrtc: WebRtc | undefined) {}
+  constructor(webrtc: WebRtc | undefined) {
+    this.#webrtc = webrtc;
+  }
 
   /** One prompt for both. Without a camera the call goes on with the microphone alone. */
   async open(video: boolean): Promise<LocalTracks> {
@@ -38,7 +41,7 @@ export class Devices {
 
   async openScreen(): Promise<MediaStreamTrack> {
     const { mediaDevices } = this.#available();
-    must(mediaDevices.getDisplayMedia, "This browser cannot share its screen.");
+    must(mediaDevices.getDisplayMedia, "this browser cannot share screens");
     const stream = await mediaDevices.getDisplayMedia({ video: true }).catch((error: unknown) => {
       throw mediaError(error);
     });
@@ -47,20 +50,20 @@ export class Devices {
 
   /** The devices of a kind. Their labels are empty until the person has allowed one. */
   async list(kind: DeviceKind): Promise<MediaDeviceInfo[]> {
-    const all = (await this.webrtc?.mediaDevices.enumerateDevices?.()) ?? [];
+    const all = (await this.#webrtc?.mediaDevices.enumerateDevices?.()) ?? [];
     return all.filter((device) => device.kind === kind);
   }
 
   /** Calls `listener` when one is plugged in or out; returns what ends that. */
   onChange(listener: () => void): () => void {
-    const devices = this.webrtc?.mediaDevices;
+    const devices = this.#webrtc?.mediaDevices;
     devices?.addEventListener?.("devicechange", listener);
     return () => devices?.removeEventListener?.("devicechange", listener);
   }
 
   #available(): WebRtc {
-    if (!this.webrtc) throw makeError("webrtcUnavailable");
-    return this.webrtc;
+    if (!this.#webrtc) throw makeError("webrtcUnavailable");
+    return this.#webrtc;
   }
 
   #audio(): MediaTrackConstraints {

@@ -13,14 +13,13 @@ export class Emitter<Events extends object> {
     };
   }
 
-  /** @internal */
-  hasListener(event: keyof Events): boolean {
-    return (this.#listeners.get(event)?.size ?? 0) > 0;
-  }
-
-  /** @internal */
-  emit<E extends keyof Events>(event: E, ...[value]: Events[E] extends undefined ? [] : [Events[E]]): void {
-    for (const listener of [...(this.#listeners.get(event) ?? [])] as Listener<unknown>[]) {
+  /** @internal False when nobody listens. */
+  emit<E extends keyof Events>(
+    event: E,
+    ...[value]: Events[E] extends undefined ? [] : [Events[E]]
+  ): boolean {
+    const listeners = [...(this.#listeners.get(event) ?? [])] as Listener<unknown>[];
+    for (const listener of listeners) {
       try {
         listener(value);
       } catch (error) {
@@ -30,6 +29,7 @@ export class Emitter<Events extends object> {
         });
       }
     }
+    return listeners.length > 0;
   }
 
   /** @internal */

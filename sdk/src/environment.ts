@@ -1,5 +1,7 @@
 /** What a page lacks for calls: the browser's counterpart of checking an app's manifest. */
 
+import { clientErrors } from "../../protocol";
+
 /** Something that is missing, and how to mend it. */
 export interface EnvironmentIssue {
   check:
@@ -30,63 +32,47 @@ export interface EnvironmentOptions {
  */
 export async function checkEnvironment(options: EnvironmentOptions = {}): Promise<EnvironmentIssue[]> {
   const issues: EnvironmentIssue[] = [];
-  const need = (good: unknown, check: EnvironmentIssue["check"], message: string, hint: string) => {
+  const need: Need = (good, check, { message, hint }) => {
     if (!good) issues.push({ check, message, hint });
   };
   const { navigator } = globalThis;
-  need(
-    globalThis.isSecureContext ?? true,
-    "secureContext",
-    "The page is not secure.",
-    "Serve it over https://, or from localhost.",
-  );
-  need(globalThis.WebSocket, "webSocket", "There is no WebSocket.", "Pass one in the client's options.");
-  need(
-    globalThis.RTCPeerConnection && navigator?.mediaDevices,
-    "webrtc",
-    "There is no WebRTC.",
-    "Pass one in the client's options.",
-  );
-  need(globalThis.indexedDB, "storage", "There is no IndexedDB.", "Pass `storage` in the client's options.");
+  need(globalThis.isSecureContext ?? true, "secureContext", {
+    message: "The page is not secure.",
+    hint: "Serve it over https://.",
+  });
+  const hint = "Pass one in the client's options.";
+  need(globalThis.WebSocket, "webSocket", { message: "There is no WebSocket.", hint });
+  const { webrtcUnavailable } = clientErrors;
+  need(globalThis.RTCPeerConnection && navigator?.mediaDevices, "webrtc", webrtcUnavailable);
+  need(globalThis.indexedDB, "storage", { message: "There is no IndexedDB.", hint });
   await needDevice("microphone", "audioinput", need);
   if (options.video) await needDevice("camera", "videoinput", need);
   if (options.push) {
     const permission = globalThis.Notification?.permission;
-    need(
-      permission === "granted",
-      "notifications",
-      `Notifications are ${permission ?? "missing"}.`,
-      "Call Notification.requestPermission() from a click.",
-    );
-    need(
-      await navigator?.serviceWorker?.getRegistration?.(),
-      "serviceWorker",
-      "No service worker is registered.",
-      "Register one that hands push messages to Carillon.",
-    );
+    need(permission === "granted", "notifications", {
+      message: `Notifications are ${permission ?? "missing"}.`,
+      hint: "Ask for them from a click.",
+    });
+    need(await navigator?.serviceWorker?.getRegistration?.(), "serviceWorker", {
+      message: "There is no service worker.",
+      hint: "Register one with handlePushes().",
+    });
   }
   return issues;
 }
 
-type Need = (good: unknown, check: EnvironmentIssue["check"], message: string, hint: string) => void;
+type Need = (
+  good: unknown,
+  check: EnvironmentIssue["check"],
+  issue: Pick<EnvironmentIssue, "message" | "hint">,
+) => void;
 
 async function needDevice(name: "microphone" | "camera", kind: MediaDeviceKind, need: Need): Promise<void> {
   const { navigator } = globalThis;
   const permission = await navigator?.permissions
     ?.query({ name: name as PermissionName })
     .catch(() => undefined);
-  need(
-    permission?.state !== "denied",
-    name,
-    `The ${name} is refused to this site.`,
-    "Allow it in the site's settings.",
-  );
+  need(permission?.state !== "denied", name, clientErrors.permissionDenied);
   const devices = await navigator?.mediaDevices?.enumerateDevices?.().catch(() => undefined);
-  if (devices)
-    need(
-      devices.some((device) => device.kind === kind),
-      name,
-      `There is no ${name}.`,
-      "Plug one in.",
-    );
+  need(devices?.some((device) => device.kind === kind) ?? true, name, clientErrors.deviceMissing);
 }

@@ -66,7 +66,7 @@ export function must(so: unknown, detail: string): asserts so {
 
 /** @throws CarillonError `invalidUse` for what is no user id. */
 export function mustBeUserId(value: unknown): asserts value is string {
-  must(isUserId(value), "A user id is 1 to 40 printable ASCII characters.");
+  must(isUserId(value), "not a user id");
 }
 
 /** The server does not accept who asks. */

@@ -8,21 +8,24 @@ const earlyMs = 60_000;
 
 /** STUN and TURN servers, fetched ahead so that a call never waits for them when it can be helped. */
 export class IceServers {
+  readonly #runtime: Runtime;
+  /** The server's clock, milliseconds since 1970. */
+  readonly #serverNow: () => number;
+  readonly #ask: () => Promise<IceServersResult>;
   #servers: IceServer[] = [];
   #until = 0;
   #fetching: Promise<void> | undefined;
 
-  constructor(
-    private readonly runtime: Runtime,
-    /** The server's clock, milliseconds since 1970. */
-    private readonly serverNow: () => number,
-    private readonly ask: () => Promise<IceServersResult>,
-  ) {}
+  constructor(runtime: Runtime, serverNow: () => number, ask: () => Promise<IceServersResult>) {
+    this.#runtime = runtime;
+    this.#serverNow = serverNow;
+    this.#ask = ask;
+  }
 
   /** Asks if what is here is about to expire. Never rejects. */
   prefetch(): Promise<void> {
     if (this.fresh) return Promise.resolve();
-    this.#fetching ??= this.ask()
+    this.#fetching ??= this.#ask()
       .then(({ iceServers, expiresAt }) => {
         this.#servers = iceServers;
         this.#until = expiresAt - earlyMs;
@@ -36,12 +39,12 @@ export class IceServers {
 
   /** At once when they are fresh, undefined otherwise. */
   get fresh(): IceServer[] | undefined {
-    return this.serverNow() < this.#until ? this.#servers : undefined;
+    return this.#serverNow() < this.#until ? this.#servers : undefined;
   }
 
   /** Within a second, with the best that is known. */
   async get(): Promise<IceServer[]> {
-    await Promise.race([this.prefetch(), new Alarm(this.runtime).wait(waitMs)]);
+    await Promise.race([this.prefetch(), new Alarm(this.#runtime).wait(waitMs)]);
     return this.#servers;
   }
 }

@@ -6,6 +6,9 @@ import type { Devices, LocalTracks } from "./devices";
 type Kind = "audio" | "video";
 
 export class LocalMedia {
+  readonly #devices: Devices;
+  /** The state changed: the other side's display is told. */
+  readonly #changed: () => void;
   readonly state: MediaState = { muted: false, held: false, video: "off" };
   readonly #tracks: Partial<Record<Kind, MediaStreamTrack>> = {};
   #media: CallMedia | undefined;
@@ -21,21 +24,23 @@ export class LocalMedia {
   constructor(
     /** Undefined without WebRTC, where the call fails before it opens anything. */
     readonly stream: MediaStream | undefined,
-    private readonly devices: Devices,
-    /** The state changed: the other side's display is told. */
-    private readonly changed: () => void,
-  ) {}
+    devices: Devices,
+    changed: () => void,
+  ) {
+    this.#devices = devices;
+    this.#changed = changed;
+  }
 
   /** Opens microphone, and camera if the call sends video; each once. */
   open(video: boolean): Promise<void> {
     if (!this.#opening) {
       this.#camera = video;
-      this.#opening = this.devices.open(video).then((tracks) => this.#opened(tracks));
+      this.#opening = this.#devices.open(video).then((tracks) => this.#opened(tracks));
     } else if (video && !this.#camera) {
       // The microphone was opened ahead, alone.
       this.#camera = true;
       this.#opening = this.#opening.then(async () => {
-        this.#opened({ video: await this.devices.openCamera().catch(() => undefined) });
+        this.#opened({ video: await this.#devices.openCamera().catch(() => undefined) });
       });
     }
     return this.#opening;
@@ -62,11 +67,11 @@ export class LocalMedia {
   set(change: Partial<MediaState>): void {
     Object.assign(this.state, change);
     this.#apply();
-    this.changed();
+    this.#changed();
   }
 
   async startVideo(): Promise<void> {
-    this.#put("video", await this.devices.openCamera());
+    this.#put("video", await this.#devices.openCamera());
     this.set({ video: "on" });
   }
 
@@ -76,7 +81,7 @@ export class LocalMedia {
   }
 
   async startScreen(): Promise<void> {
-    const track = await this.devices.openScreen();
+    const track = await this.#devices.openScreen();
     this.#cameraBefore = this.state.video === "on" || this.state.video === "paused";
     track.addEventListener("ended", () => void this.stopScreen());
     this.#put("video", track);
@@ -94,7 +99,7 @@ export class LocalMedia {
     if (!this.#tracks[kind] || this.#closed || (kind === "video" && this.state.video === "screen")) return;
     // Most phones open one camera at a time.
     if (kind === "video") this.#tracks.video?.stop();
-    this.#put(kind, await (kind === "audio" ? this.devices.openMicrophone() : this.devices.openCamera()));
+    this.#put(kind, await (kind === "audio" ? this.#devices.openMicrophone() : this.#devices.openCamera()));
   }
 
   close(): void {

@@ -21,6 +21,10 @@ export interface WatchHooks {
 }
 
 export class MediaWatch {
+  readonly #media: CallMedia;
+  readonly #runtime: Runtime;
+  readonly #polite: boolean;
+  readonly #hooks: WatchHooks;
   #flowing = false;
   #ever = false;
   #packetAt = 0;
@@ -30,12 +34,11 @@ export class MediaWatch {
   #stopped = true;
   #connectedAt = 0;
 
-  constructor(
-    private readonly media: CallMedia,
-    private readonly runtime: Runtime,
-    private readonly polite: boolean,
-    private readonly hooks: WatchHooks,
-  ) {
+  constructor(media: CallMedia, runtime: Runtime, polite: boolean, hooks: WatchHooks) {
+    this.#media = media;
+    this.#runtime = runtime;
+    this.#polite = polite;
+    this.#hooks = hooks;
     this.#tick = new Alarm(runtime);
     this.#restart = new Alarm(runtime);
   }
@@ -48,8 +51,8 @@ export class MediaWatch {
   start(): void {
     if (!this.#stopped) return;
     this.#stopped = false;
-    this.#packetAt = this.runtime.now();
-    this.media.pc.onconnectionstatechange = () => this.#stateChanged();
+    this.#packetAt = this.#runtime.now();
+    this.#media.pc.onconnectionstatechange = () => this.#stateChanged();
     this.#stateChanged();
     this.#schedule(slowMs);
   }
@@ -58,21 +61,21 @@ export class MediaWatch {
   watch(track: MediaStreamTrack): void {
     track.addEventListener?.("unmute", () => {
       // Some browsers unmute with the description already: media needs a connection.
-      const connected = this.media.pc.connectionState === "connected";
+      const connected = this.#media.pc.connectionState === "connected";
       if (track.kind === "audio" && connected && !this.#stopped) this.#came();
     });
   }
 
   stop(): void {
     this.#stopped = true;
-    this.media.pc.onconnectionstatechange = null;
+    this.#media.pc.onconnectionstatechange = null;
     this.#tick.clear();
     this.#restart.clear();
   }
 
   /** The network or the active connection came back: new paths at once, if the old ones are gone. */
   nudge(): void {
-    if (!this.#stopped && this.#ever && this.media.pc.connectionState !== "connected") this.#tryRestart();
+    if (!this.#stopped && this.#ever && this.#media.pc.connectionState !== "connected") this.#tryRestart();
   }
 
   /** The peer restarts: this side need not. */
@@ -81,9 +84,9 @@ export class MediaWatch {
   }
 
   #stateChanged(): void {
-    const state = this.media.pc.connectionState;
+    const state = this.#media.pc.connectionState;
     if (state === "connected") {
-      this.#connectedAt = this.runtime.now();
+      this.#connectedAt = this.#runtime.now();
       if (!this.#flowing) this.#soon();
     } else if (state === "disconnected" || state === "failed") {
       this.#lost();
@@ -101,11 +104,11 @@ export class MediaWatch {
   }
 
   async #look(): Promise<void> {
-    const { pc } = this.media;
+    const { pc } = this.#media;
     const hurries = () =>
       !this.#flowing &&
       this.#connectedAt > 0 &&
-      this.runtime.now() - this.#connectedAt <= fastForMs &&
+      this.#runtime.now() - this.#connectedAt <= fastForMs &&
       hasSources(pc);
     // Cheap and exact, where getStats() is cached by the browser; but not in every runtime.
     if (!this.#flowing && !this.#ever && pc.connectionState === "connected" && heard(pc)) this.#came();
@@ -115,36 +118,36 @@ export class MediaWatch {
   }
 
   async #sample(): Promise<void> {
-    const report = await this.media.pc.getStats().catch(() => undefined);
+    const report = await this.#media.pc.getStats().catch(() => undefined);
     if (!report || this.#stopped) return;
     const before = this.#last;
-    const sample = readSample(report as unknown as Iterable<[string, unknown]>, this.runtime.now(), before);
+    const sample = readSample(report as unknown as Iterable<[string, unknown]>, this.#runtime.now(), before);
     this.#last = sample;
     if (sample.packets > (before?.packets ?? 0)) this.#came();
-    else if (this.#flowing && this.runtime.now() - this.#packetAt >= silenceMs) this.#lost();
-    if (this.#ever) this.hooks.sample(sample);
+    else if (this.#flowing && this.#runtime.now() - this.#packetAt >= silenceMs) this.#lost();
+    if (this.#ever) this.#hooks.sample(sample);
   }
 
   #came(): void {
-    this.#packetAt = this.runtime.now();
+    this.#packetAt = this.#runtime.now();
     if (this.#flowing) return;
     this.#flowing = this.#ever = true;
     this.#restart.clear();
-    this.hooks.flowing(true);
+    this.#hooks.flowing(true);
   }
 
   #lost(): void {
     if (this.#flowing) {
       this.#flowing = false;
-      this.hooks.flowing(false);
+      this.#hooks.flowing(false);
     }
     if (this.#restart.isSet || this.#stopped) return;
-    if (this.polite) this.#armRestart(calleeWaitsMs);
+    if (this.#polite) this.#armRestart(calleeWaitsMs);
     else this.#tryRestart();
   }
 
   #tryRestart(): void {
-    if (this.hooks.canRestart()) this.media.restart();
+    if (this.#hooks.canRestart()) this.#media.restart();
     this.#armRestart(restartEveryMs);
   }
 
@@ -158,7 +161,7 @@ function audioReceivers(pc: RTCPeerConnection): RTCRtpReceiver[] {
 }
 
 function hasSources(pc: RTCPeerConnection): boolean {
-  return audioReceivers(pc).some((receiver) => typeof receiver.getSynchronizationSources === "function");
+  return audioReceivers(pc).some((receiver) => !!receiver.getSynchronizationSources);
 }
 
 function heard(pc: RTCPeerConnection): boolean {

@@ -88,7 +88,7 @@ export function readSample(report: Iterable<[string, unknown]>, at: number, prev
 }
 
 function times1000(seconds: number | undefined): number | undefined {
-  return seconds === undefined ? undefined : seconds * 1_000;
+  return seconds && seconds * 1_000;
 }
 
 /** The E-model with Opus's robustness: delay and loss take from an R of 93.2. Source: ITU-T G.107. */

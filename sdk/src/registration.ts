@@ -5,7 +5,7 @@ import type { Log } from "./log";
 import { isLocal, type Runtime } from "./runtime";
 import type { CarillonStorage } from "./storage";
 import { locked } from "./tabs";
-import { parse } from "./values";
+import { parse, toBase64 } from "./values";
 
 /** What the app's server gives: a signature of scheme 2, or a token (JWT) of scheme 3. */
 export type Credentials = { signature: string; sequence: number | string } | { token: string };
@@ -37,8 +37,8 @@ export interface RegistrarOptions {
   userId: string;
   deviceId?: string;
   applicationSecret?: string;
-  /** Shows the event to the app; undefined when nobody listens. */
-  askApp(): Promise<Credentials> | undefined;
+  /** Shows the event to the app. Rejects when nobody answers it. */
+  askApp(): Promise<Credentials>;
 }
 
 export class Registrar {
@@ -95,7 +95,7 @@ export class Registrar {
   /** A request with the token of this instance, or the given one. Rejects with what the server, or the network, says. */
   async authorized(method: string, path: string, body?: object, given?: Instance): Promise<unknown> {
     const instance = given ?? (await this.known());
-    must(instance, "Call start() first, and wait for it.");
+    must(instance, "call start() first");
     return this.#fetch(method, path, body, `Bearer ${instance.instanceToken}`);
   }
 
@@ -145,16 +145,14 @@ export class Registrar {
     if (stored) return stored;
     const { applicationSecret } = this.#options;
     if (applicationSecret) return this.#registerSigned(applicationSecret);
-    const credentials = this.#options.askApp();
-    if (!credentials) throw makeError("credentialsRequired");
-    return this.#post(await credentials);
+    return this.#post(await this.#options.askApp());
   }
 
   /** Scheme 1. Another device of the user may be ahead by a little: then once more, with a later sequence. */
   async #registerSigned(secret: string, attempt = 1): Promise<Instance> {
     const { applicationKey, userId, log } = this.#options;
     if (attempt === 1 && !isLocal(globalThis.location?.hostname ?? "localhost")) {
-      log("warning", "registration", "applicationSecret is in the page: fit for development only.");
+      log("warning", "registration", "applicationSecret is for development only.");
     }
     const sequence = await this.#nextSequence();
     const signature = await signRegistration(userId, applicationKey, sequence, secret);
@@ -209,7 +207,8 @@ export class Registrar {
     if (response.ok) return body;
     const error = body as Partial<ErrorBody>;
     if (typeof error.errorCode === "number" && error.name) throw new CarillonError(error as ErrorBody);
-    throw makeError(response.status < 500 ? "unauthorized" : "unavailable", `HTTP ${response.status}.`);
+    // Somebody else answers there, or in between.
+    throw makeError("networkLost", `HTTP ${response.status}.`);
   }
 }
 
@@ -227,8 +226,8 @@ export async function signRegistration(
   applicationSecret: string,
 ): Promise<string> {
   const subtle = globalThis.crypto?.subtle;
-  must(subtle, "Signing here needs WebCrypto: https:// or localhost.");
+  must(subtle, "signing needs https:// or localhost");
   const text = userId + applicationKey + sequence + applicationSecret;
   const digest = await subtle.digest("SHA-1", new TextEncoder().encode(text));
-  return btoa(String.fromCharCode(...new Uint8Array(digest)));
+  return toBase64(new Uint8Array(digest));
 }

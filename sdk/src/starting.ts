@@ -40,8 +40,11 @@ export class Starting {
     this.#settle?.(error);
   }
 
-  /** Asks the app for credentials, also when nothing starts: the server may refuse the instance later. */
-  ask(show: (answer: Pick<Registration, "register" | "registerFailed">) => void): Promise<Credentials> {
+  /**
+   * Asks the app for credentials, also when nothing starts: the server may refuse the instance later.
+   * `show` is false when nobody would answer.
+   */
+  ask(show: (answer: Pick<Registration, "register" | "registerFailed">) => boolean): Promise<Credentials> {
     if (this.promise) this.#setDeadline(credentialsMs, missing);
     return new Promise((resolve, reject) => {
       const expiry = this.#runtime.setTimeout(() => reject(missing()), credentialsMs);
@@ -50,11 +53,13 @@ export class Starting {
         if (this.promise) this.#setDeadline(startMs, late);
         finish();
       };
-      show({
+      const registerFailed = (error?: unknown) =>
+        settle(() => reject(error ? toError(error, "credentialsRequired") : missing()));
+      const heard = show({
         register: (credentials) => settle(() => resolve(credentials)),
-        registerFailed: (error) =>
-          settle(() => reject(error ? toError(error, "credentialsRequired") : missing())),
+        registerFailed,
       });
+      if (!heard) registerFailed();
     });
   }
 

@@ -7,30 +7,23 @@ import type { Registrar } from "./registration";
 import type { Runtime } from "./runtime";
 import { sdkVersion } from "./version";
 
-const averaged = ["roundTripMs", "jitterMs", "lossRatio", "audioKbps", "videoKbps", "mos"] as const;
-
-/** Means over the call, and the latest names. */
+/** Means of the numbers over the call, and the latest names. */
 export class QualityAverage {
-  readonly #sums: Partial<Record<(typeof averaged)[number], { sum: number; count: number }>> = {};
+  readonly #sums: Record<string, { sum: number; count: number }> = {};
   #latest: CallQuality = {};
 
   add(quality: CallQuality): void {
     this.#latest = { ...this.#latest, ...quality };
-    for (const name of averaged) {
-      const value = quality[name];
-      if (value === undefined) continue;
+    for (const [name, value] of Object.entries(quality)) {
+      if (typeof value !== "number") continue;
       const { sum, count } = this.#sums[name] ?? { sum: 0, count: 0 };
       this.#sums[name] = { sum: sum + value, count: count + 1 };
     }
   }
 
   get result(): CallQuality {
-    const result = { ...this.#latest };
-    for (const name of averaged) {
-      const entry = this.#sums[name];
-      result[name] = entry && Math.round((entry.sum / entry.count) * 1_000) / 1_000;
-    }
-    return result;
+    const means = Object.entries(this.#sums).map(([name, { sum, count }]) => [name, sum / count]);
+    return { ...this.#latest, ...Object.fromEntries(means) };
   }
 }
 

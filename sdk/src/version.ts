@@ -1,4 +1,4 @@
-declare const SDK_VERSION: string | undefined;
+import { version } from "../package.json";
 
-/** Name and version, for the server's log. The build puts it in; run from the sources there is none. */
-export const sdkVersion = typeof SDK_VERSION === "string" ? SDK_VERSION : "@carillon/sdk development";
+/** Name and version, for the server's log. */
+export const sdkVersion = `@carillon/sdk ${version}`;

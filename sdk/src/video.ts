@@ -62,15 +62,13 @@ export class VideoController {
   /** The picture that is shown now, as PNG. Rejects with `invalidUse` when there is none. */
   async grabFrame(call: Call, side: Side): Promise<Blob> {
     const view = this.#view(side, call);
-    must(view.videoWidth, "No picture is there yet.");
+    must(view.videoWidth, "no picture");
     const canvas = document.createElement("canvas");
     canvas.width = view.videoWidth;
     canvas.height = view.videoHeight;
     canvas.getContext("2d")?.drawImage(view, 0, 0);
     return new Promise((resolve, reject) => {
-      canvas.toBlob((blob) =>
-        blob ? resolve(blob) : reject(makeError("invalidUse", "No picture could be made.")),
-      );
+      canvas.toBlob((blob) => (blob ? resolve(blob) : reject(makeError("invalidUse", "no picture"))));
     });
   }
 
@@ -84,7 +82,7 @@ export class VideoController {
   }
 
   #view(side: Side, call: Call): HTMLVideoElement {
-    must(typeof document !== "undefined", "Views need a page.");
+    must(typeof document !== "undefined", "no page");
     const known = this.#views[side].get(call);
     if (known) return known;
     const view = document.createElement("video");
