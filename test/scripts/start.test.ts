@@ -2,6 +2,7 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import type { Push } from "../../scripts/dev/push/desk.mjs";
 import { freePort, processTree, until } from "../support/programs";
 import { newState, removeState, runStart, type Server, startServer } from "../support/server";
 
@@ -89,6 +90,23 @@ describe("npm start", () => {
 
     const second = await start({ state: first.state });
     expect(await pushesOf(second)).toEqual({ credentials: providers, phones: providers });
+    await writeToBob(second);
+    const pushes = await until("a push on each phone", async () => {
+      const answer = await fetch(`${second.phones}/pushes`);
+      const { pushes } = (await answer.json()) as { pushes: Push[] };
+      return pushes.length >= 3 && pushes;
+    });
+    expect(pushes.map(({ provider }) => provider).sort()).toEqual(providers);
+    expect(pushes.filter(({ delivered, problem }) => !delivered || problem)).toEqual([]);
+    const woken = await fetch(`${second.phones}/wake/${pushes[0]?.number}`, { redirect: "manual" });
+    const link = new URL(woken.headers.get("location") ?? "");
+    expect(link.origin).toBe(second.url);
+    expect(fragment(link.href).get("user")).toBe("bob");
+    expect(JSON.parse(fragment(link.href).get("push") ?? "")).toMatchObject({
+      v: 1,
+      type: "message",
+      to: "bob",
+    });
     await second.stop();
   });
 
@@ -147,6 +165,16 @@ describe("npm start", () => {
     expect(await startFails({ CARILLON_NODE_VERSION: "18.20.1" })).toContain("needs Node 20 or later");
   });
 });
+
+async function writeToBob({ url, applicationKey, applicationSecret }: Server): Promise<void> {
+  const authorization = `Basic ${btoa(`${applicationKey}:${applicationSecret}`)}`;
+  const answer = await fetch(`${url}/v1/messages`, {
+    method: "POST",
+    headers: { authorization, "content-type": "application/json" },
+    body: JSON.stringify({ recipients: ["bob"], text: "Your taxi is here." }),
+  });
+  expect(answer.status).toBe(201);
+}
 
 /** The providers of the demo application's credentials, and of bob's installations. */
 async function pushesOf(server: Server): Promise<{ credentials: string[]; phones: string[] }> {
