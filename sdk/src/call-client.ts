@@ -14,6 +14,7 @@ import { CallChannel } from "./call-channel";
 import type { CallContext, CallStart } from "./call-context";
 import { Emitter } from "./emitter";
 import { must, mustBeUserId } from "./errors";
+import type { RelayedCall } from "./push-client";
 import { timedUuid } from "./runtime";
 
 const acknowledgeMs = 2_000;
@@ -80,12 +81,12 @@ export class CallClient extends Emitter<CallClientEvents> {
     const { video = false, headers = {}, ringSeconds } = options;
     this.#context.mustRun();
     mustBeUserId(parseAddress(userId).userId);
-    must(areHeaders(headers), "Headers are texts, 1,024 bytes in all.");
+    must(areHeaders(headers), `headers: more than ${limits.headersBytes} bytes`);
     must(
       !ringSeconds || (ringSeconds >= limits.ringSecondsMin && ringSeconds <= limits.ringSecondsMax),
-      "ringSeconds is 5 to 120.",
+      "ringSeconds: not 5 to 120",
     );
-    must(this.#calls.size < limits.callsPerConnection, "Too many calls at a time.");
+    must(this.#calls.size < limits.callsPerConnection, "too many calls");
     const channel = this.#open(timedUuid(this.#context.runtime), undefined, false);
     const call = this.#add(channel, {
       direction: "outgoing",
@@ -122,7 +123,7 @@ export class CallClient extends Emitter<CallClientEvents> {
   }
 
   /** @internal */
-  receive(frame: CallFrame | Synced): void {
+  receive(frame: CallFrame | Synced, relayed?: RelayedCall): void {
     const channel = this.#channels.get(frame.callId);
     if (frame.type === "synced") {
       if (!channel) return;
@@ -137,7 +138,7 @@ export class CallClient extends Emitter<CallClientEvents> {
       return;
     }
     if (frame.event.event === "incoming" && !channel && !this.#past.has(frame.callId)) {
-      this.#incoming(frame);
+      this.#incoming(frame, relayed);
     } else if (!channel || channel.accept(frame)) {
       this.#calls.get(frame.callId)?.receive(frame.event);
     }
@@ -150,6 +151,16 @@ export class CallClient extends Emitter<CallClientEvents> {
   }
 
   /** @internal */
+  find(callId: string): Call | undefined {
+    return this.#calls.get(callId);
+  }
+
+  /** @internal Now, or a short while ago. */
+  knows(callId: string): boolean {
+    return this.#calls.has(callId) || this.#past.has(callId);
+  }
+
+  /** @internal */
   close(): void {
     for (const call of this.calls) call.hangup();
     this.#acknowledging.clear();
@@ -157,7 +168,7 @@ export class CallClient extends Emitter<CallClientEvents> {
     this.removeListeners();
   }
 
-  #incoming(frame: CallFrame): void {
+  #incoming(frame: CallFrame, relayed?: RelayedCall): void {
     const { event } = frame;
     if (event.event !== "incoming") return;
     const channel = this.#open(frame.callId, frame.origin, true);
@@ -169,9 +180,11 @@ export class CallClient extends Emitter<CallClientEvents> {
       headers: event.headers,
       video: event.video,
       times: event.times,
+      receivedIn: relayed?.receivedIn,
     });
-    this.emit("incomingCall", call);
+    if (relayed?.action !== "decline") this.emit("incomingCall", call);
     call.ring(event.offer);
+    call.act(relayed?.action);
   }
 
   #open(callId: string, origin: string | undefined, incoming: boolean): CallChannel {
@@ -193,7 +206,7 @@ export class CallClient extends Emitter<CallClientEvents> {
     try {
       call.emit("transferred", this.callUser(to, { video: call.video !== "off" }));
     } catch (error) {
-      this.#context.log("warning", "call", `transfer of ${call.callId} failed: ${error}`);
+      this.#context.log("warning", "call", `Not transferred: ${error}`);
     }
   }
 

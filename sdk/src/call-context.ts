@@ -37,4 +37,6 @@ export interface CallStart {
   headers: CallHeaders;
   video: boolean;
   times: CallTimes;
+  /** Where the app was when a push told of it. */
+  receivedIn?: "active" | "background";
 }

@@ -1,6 +1,7 @@
 import type { CallHeaders, CallState, EndCause, MediaState } from "../../protocol";
 import type { Call } from "./call";
 import type { CarillonError } from "./errors";
+import type { PushPair } from "./notification";
 import type { CallQuality, QualityReason } from "./quality";
 
 export type CallDirection = "outgoing" | "incoming";
@@ -12,6 +13,8 @@ export interface CallDetails {
   remoteUserId: string;
   headers: CallHeaders;
   videoOffered: boolean;
+  /** An outgoing call: the headers did not fit into every push. A device that was woken gets them when it connects. */
+  pushHeadersOmitted?: boolean;
   /** An incoming call: where the app was when it came. */
   applicationStateWhenReceived?: "active" | "background";
   startedTime: number;
@@ -50,6 +53,8 @@ export interface CallEvents {
   remoteTrack: { track: MediaStreamTrack; stream: MediaStream };
   /** The other side has transferred this one: the new call, already on its way. This one ends. */
   transferred: Call;
+  /** Devices of the callee sleep, and your own server wakes them: have it send these. */
+  shouldSendPushNotification: PushPair[];
   /** The other side muted, held, or changed its video. */
   remoteMedia: MediaState;
   qualityWarning: QualityWarning;

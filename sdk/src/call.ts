@@ -16,6 +16,7 @@ import type { AnswerOptions, CallDetails, CallDirection, CallEvents } from "./ca
 import { Emitter } from "./emitter";
 import { CarillonError, must, mustBeUserId, toError } from "./errors";
 import type { LocalMedia } from "./local-media";
+import { toPushPairs } from "./notification";
 import { type CallQuality, type QualityReason, warnings } from "./quality";
 import { QualityAverage, statisticsOf } from "./statistics";
 
@@ -46,6 +47,8 @@ export class Call extends Emitter<CallEvents> {
   readonly #averages = new QualityAverage();
   readonly #warned = new Set<QualityReason>();
   #remoteMedia: MediaState;
+  /** Undefined until it is known. */
+  #headersOmitted: boolean | undefined;
 
   /** @internal */
   constructor(context: CallContext, channel: CallChannel, start: CallStart) {
@@ -60,7 +63,7 @@ export class Call extends Emitter<CallEvents> {
     this.#videoOffered = start.video;
     this.#progress = new CallProgress(context.runtime, context.serverNow, start.times);
     if (start.direction === "incoming") {
-      this.#receivedIn = context.runtime.page.hidden() ? "background" : "active";
+      this.#receivedIn = start.receivedIn ?? (context.runtime.page.hidden() ? "background" : "active");
     }
     this.#remoteMedia = { muted: false, held: false, video: start.video ? "on" : "off" };
     this.#engine = new CallEngine(context, channel, this.#progress, start, {
@@ -111,6 +114,7 @@ export class Call extends Emitter<CallEvents> {
       remoteUserId: this.remoteUserId,
       headers: this.headers,
       videoOffered: this.#videoOffered,
+      pushHeadersOmitted: this.#headersOmitted,
       applicationStateWhenReceived: this.#receivedIn,
       startedTime: times.started,
       progressingTime: times.progressing,
@@ -136,7 +140,7 @@ export class Call extends Emitter<CallEvents> {
    * @throws CarillonError `invalidUse` for an outgoing call.
    */
   answer(options: AnswerOptions = {}): void {
-    must(this.direction === "incoming", "Only an incoming call can be answered.");
+    must(this.direction === "incoming", "not an incoming call");
     this.#engine.answer(options);
   }
 
@@ -215,9 +219,10 @@ export class Call extends Emitter<CallEvents> {
    * @throws CarillonError `invalidUse` for keys other than `0-9 # * A-D`, or before the answer.
    */
   sendDTMF(keys: string): void {
-    must(/^[0-9#*A-D]+$/i.test(keys), "DTMF keys are 0-9 # * A-D.");
+    must(/^[0-9#*A-D]+$/i.test(keys), "keys: not 0-9 # * A-D");
+    this.#mustLive();
     const { dtmf } = this.#engine;
-    must(dtmf && this.#progress.reached("answered"), "Tones need an answered call.");
+    must(dtmf, "no tones in this call");
     dtmf.insertDTMF(dtmf.toneBuffer + keys.toUpperCase());
   }
 
@@ -263,6 +268,8 @@ export class Call extends Emitter<CallEvents> {
     if (this.#progress.over) return;
     switch (event.event) {
       case "progressing":
+        this.#settled(event);
+        return;
       case "ringing":
         this.#advance(event.event, event.time);
         return;
@@ -293,6 +300,17 @@ export class Call extends Emitter<CallEvents> {
     }
   }
 
+  /** @internal What the person chose in a notification. */
+  act(action: string | undefined): void {
+    if (action === "answer") this.answer();
+    if (action === "decline") this.hangup();
+  }
+
+  /** @internal A push says that it is over; the connection may not have said it yet. */
+  cancel(cause: EndCause): void {
+    if (!this.#progress.taken && !this.#progress.reached("answered")) this.#finish(cause);
+  }
+
   /** @internal The server knows nothing of it any more. */
   lost(): void {
     this.#finish("inactive");
@@ -318,9 +336,16 @@ export class Call extends Emitter<CallEvents> {
   }
 
   /** What an operation brought about comes with its answer. */
-  #settled({ time, devices, ended }: Partial<CallResult>): void {
+  #settled({ time, devices, ended, pushPairs, headersOmitted }: Partial<CallResult>): void {
     if (ended) this.receive({ event: "ended", ...ended });
-    else if (time && devices) this.#advance("progressing", time);
+    else if (time && devices) {
+      this.#advance("progressing", time);
+      // After a resume it is told again.
+      if (this.#headersOmitted !== undefined) return;
+      this.#headersOmitted = !!headersOmitted;
+      if (headersOmitted) this.#context.log("warning", "push", "Pushes go without headers.");
+      if (pushPairs) this.emit("shouldSendPushNotification", toPushPairs(pushPairs));
+    }
   }
 
   #remoteTrack(track: MediaStreamTrack, stream: MediaStream): void {
@@ -343,7 +368,7 @@ export class Call extends Emitter<CallEvents> {
   }
 
   #mustLive(): void {
-    must(this.#progress.reached("answered") && !this.#progress.over, "The call is not answered, or is over.");
+    must(this.#progress.reached("answered") && !this.#progress.over, "not in a call");
   }
 
   #advance(state: "progressing" | "ringing" | "answered" | "established", time: number): void {

@@ -18,6 +18,7 @@ import { type CarillonError, makeError, must, mustBeUserId, toError } from "./er
 import { IceServers } from "./ice-servers";
 import type { Log } from "./log";
 import { MessageClient } from "./message-client";
+import { PushClient } from "./push-client";
 import { type Credentials, Registrar } from "./registration";
 import { defaultRuntime, defaultWebRtc, isLocal, type Runtime } from "./runtime";
 import { Starting } from "./starting";
@@ -40,6 +41,7 @@ import { VideoController } from "./video";
 export class CarillonClient extends Emitter<ClientEvents> {
   readonly callClient: CallClient;
   readonly messageClient: MessageClient;
+  readonly push: PushClient;
   readonly audioController: AudioController;
   readonly videoController: VideoController;
   readonly userId: string;
@@ -59,17 +61,16 @@ export class CarillonClient extends Emitter<ClientEvents> {
   #clockOffset = 0;
   readonly #inFront = () => this.#backgroundSupported || !this.#runtime.page.hidden();
   readonly #serverNow = () => this.#runtime.now() + this.#clockOffset;
-  #wasOnline = false;
   #unlisten: (() => void)[] = [];
 
   /** @throws CarillonError `invalidUse` when an option is malformed. */
   constructor(options: CarillonClientOptions) {
     super();
     const { applicationKey, userId, environmentHost } = options;
-    must(isApplicationKey(applicationKey), "applicationKey is a lowercase GUID.");
+    must(isApplicationKey(applicationKey), "applicationKey: not a lowercase GUID");
     mustBeUserId(userId);
-    must(environmentHost, "environmentHost is missing.");
-    this.#options = options;
+    must(environmentHost, "environmentHost: missing");
+    this.#options = { ...options };
     this.userId = userId;
     const { fetch, WebSocket } = options;
     this.#runtime = defaultRuntime({
@@ -109,7 +110,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
       devices,
       ice: this.#ice,
       audio: this.audioController,
-      options,
+      options: this.#options,
       mustRun: () => this.#mustRun(),
       inFront: this.#inFront,
       ended: (call: Call, statistics: CallStatistics) => {
@@ -120,6 +121,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
     };
     this.callClient = new CallClient(context);
     this.messageClient = new MessageClient(context);
+    this.push = new PushClient(context, this.callClient);
   }
 
   /** Whether calls may come in; true by default. Before `start()`. */
@@ -131,6 +133,11 @@ export class CarillonClient extends Emitter<ClientEvents> {
   /** Whether messages come to this device; true by default. Before `start()`. */
   setSupportMessaging(supported: boolean): void {
     this.messageClient.support(supported);
+  }
+
+  /** Whether Carillon pushes to the device that `push` has; true by default. Before `start()`. */
+  setSupportManagedPush(supported: boolean): void {
+    this.push.support(supported);
   }
 
   /** Whether calls ring here while the page is hidden; false by default. */
@@ -174,6 +181,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
     this.#status = "terminated";
     this.callClient.close();
     this.messageClient.close();
+    this.push.removeListeners();
     this.#connection.tell({ type: "goodbye" });
     this.#connection.close(makeError("terminated"));
     this.audioController.close();
@@ -186,7 +194,11 @@ export class CarillonClient extends Emitter<ClientEvents> {
   /** Revokes this device's instance on the server, forgets it here, and terminates. */
   async logOut(): Promise<void> {
     this.#mustLive();
-    const ends = await Promise.allSettled([this.#registrar.logOut(), this.messageClient.forget()]);
+    const ends = await Promise.allSettled([
+      this.#registrar.logOut(),
+      this.messageClient.forget(),
+      this.push.forget(),
+    ]);
     await this.terminate();
     for (const end of ends) if (end.status === "rejected") throw end.reason;
   }
@@ -215,9 +227,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
     }
   }
 
-  /** Undefined when nobody would answer. */
-  #askApp(): Promise<Credentials> | undefined {
-    if (!this.hasListener("credentialsRequired")) return undefined;
+  #askApp(): Promise<Credentials> {
     const { applicationKey, userId } = this.#options;
     return this.#starting.ask((answer) =>
       this.emit("credentialsRequired", { userId, applicationKey, ...answer }),
@@ -251,7 +261,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
       unauthorized: () => this.#registrar.replace(),
       hello: () => ({
         state: this.#state(),
-        calls: this.callClient.positions(),
+        calls: [...this.callClient.positions(), ...this.push.positions()],
         ...this.messageClient.hello(),
       }),
       onOnline: (welcome) => this.#online(welcome),
@@ -261,7 +271,8 @@ export class CarillonClient extends Emitter<ClientEvents> {
         this.emit("connection", { online: false });
       },
       onFrame: (frame) => {
-        if (frame.type === "call" || frame.type === "synced") this.callClient.receive(frame);
+        if (frame.type === "call" || frame.type === "synced")
+          this.callClient.receive(frame, this.push.take(frame));
         else this.messageClient.receive(frame);
       },
       onFailed: (error) => this.#failed(error),
@@ -272,8 +283,8 @@ export class CarillonClient extends Emitter<ClientEvents> {
     this.#clockOffset = welcome.time - this.#runtime.now();
     this.callClient.online();
     this.messageClient.online();
-    if (this.#wasOnline) this.callClient.nudge();
-    this.#wasOnline = true;
+    this.push.online();
+    this.callClient.nudge();
     if (this.#calling) void this.#ice.prefetch();
     this.#registrar.renewIfDue();
     this.emit("connection", { online: true });
@@ -317,7 +328,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
 
   #mustRun(): void {
     this.#mustLive();
-    must(this.#status === "started", "Call start() first, and wait for it.");
+    must(this.#status === "started", "call start() first");
   }
 }
 

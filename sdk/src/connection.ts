@@ -11,6 +11,7 @@ import {
   type MailFrame,
   type NotesFrame,
   protocolVersions,
+  type Relay,
   type Result,
   type ServerFrame,
   type Synced,
@@ -134,7 +135,7 @@ export class Connection {
   }
 
   /** Says something that is not answered. False when there is no connection. */
-  tell(frame: Ack | Goodbye | Typing): boolean {
+  tell(frame: Ack | Goodbye | Relay | Typing): boolean {
     return this.#welcomed && this.#write(frame);
   }
 
@@ -154,7 +155,7 @@ export class Connection {
     try {
       const protocols = [subprotocol, tokenSubprotocolPrefix + (await token())];
       if (!this.#wanted) return;
-      must(runtime.WebSocket, "No WebSocket here: pass one in the options.");
+      must(runtime.WebSocket, "no WebSocket");
       this.#attach(new runtime.WebSocket(url, protocols));
     } catch (error) {
       this.#failOrRetry(toError(error, "networkLost"));
@@ -212,12 +213,9 @@ export class Connection {
     if (!this.#wanted) return;
     const { log } = this.#options;
     log("info", "connection", `Closed: ${code} ${refusal?.name ?? ""}`);
-    if (code === closeCodes.versionRefused || refusal?.name === "versionRefused") {
-      this.#fail(refusal ? new CarillonError(refusal) : makeError("versionRefused"));
-      return;
-    }
+    if (refusal?.name === "versionRefused") return this.#fail(new CarillonError(refusal));
     if (code === closeCodes.replaced) {
-      log("warning", "connection", "Replaced: it stays closed.");
+      log("warning", "connection", "Replaced.");
       this.close(makeError("terminated"));
       return;
     }
@@ -288,7 +286,7 @@ export class Connection {
     if (typeof data !== "string" || data === "pong") return;
     const frame = parse(data) as ServerFrame | undefined;
     if (frame) this.#take(frame);
-    else this.#options.log("error", "connection", "A frame cannot be read.");
+    else this.#options.log("error", "connection", "A frame is no JSON.");
   }
 
   #take(frame: ServerFrame): void {
@@ -314,7 +312,7 @@ export class Connection {
           this.#settle(frame.id, { ok: false, error: frame.error });
           return;
         }
-        log("error", "connection", `A frame was refused: ${frame.error.detail ?? frame.error.message}`);
+        log("error", "connection", `Refused: ${frame.error.detail ?? frame.error.message}`);
         return;
       default:
         onFrame(frame);

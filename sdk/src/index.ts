@@ -12,10 +12,11 @@ export type {
   MediaState,
   MessageState,
   PresenceResult,
+  PushDevice,
 } from "../../protocol";
-export { AudioController } from "./audio";
-export { Call } from "./call";
-export { CallClient, type CallClientEvents, type CallOptions } from "./call-client";
+export type { AudioController } from "./audio";
+export type { Call } from "./call";
+export type { CallClient, CallClientEvents, CallOptions } from "./call-client";
 export type { AnswerOptions, CallDetails, CallDirection, CallEvents, QualityWarning } from "./call-types";
 export { CarillonClient } from "./client";
 export type { CarillonClientOptions, ClientEvents } from "./client-types";
@@ -23,7 +24,7 @@ export type { CameraPosition } from "./devices";
 export { checkEnvironment, type EnvironmentIssue, type EnvironmentOptions } from "./environment";
 export { CarillonError, type ErrorDomain } from "./errors";
 export type { LogLevel, LogMessage } from "./log";
-export { MessageClient } from "./message-client";
+export type { MessageClient } from "./message-client";
 export {
   type History,
   type HistoryOptions,
@@ -33,8 +34,14 @@ export {
   type StoredMessage,
   WritableMessage,
 } from "./messages";
+export {
+  type NotificationResult,
+  type PushPair,
+  queryPushNotificationPayload,
+} from "./notification";
+export type { LocalNotification, PushClient, PushClientEvents } from "./push-client";
 export type { CallQuality, QualityReason } from "./quality";
 export type { Credentials, Registration } from "./registration";
 export type { Socket, SocketClass, WebRtc } from "./runtime";
 export type { CarillonStorage } from "./storage";
-export { VideoController, type VideoScaling } from "./video";
+export type { VideoController, VideoScaling } from "./video";

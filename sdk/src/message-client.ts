@@ -15,6 +15,7 @@ import {
   timeOfMessageId,
 } from "../../protocol";
 import { Alarm } from "./alarm";
+import type { CarillonClientOptions } from "./client-types";
 import type { Connection } from "./connection";
 import { Emitter } from "./emitter";
 import { makeError, must, toError } from "./errors";
@@ -31,6 +32,7 @@ import {
   toMessage,
   type WritableMessage,
 } from "./messages";
+import { toPushPairs } from "./notification";
 import { isTemporary, Outgoing } from "./outgoing";
 import type { Registrar } from "./registration";
 import { type Runtime, timedUuid } from "./runtime";
@@ -52,6 +54,7 @@ export interface MessageContext {
   userId: string;
   registrar: Registrar;
   connection: Connection;
+  options: CarillonClientOptions;
   /** Milliseconds since 1970. */
   serverNow(): number;
 }
@@ -119,14 +122,14 @@ export class MessageClient extends Emitter<MessageClientEvents> {
    * `messageFailed` tell what became of it. Before the first connection of a page the message counts
    * from the device's clock: should that be wrong by hours, it fails as `expired` or `invalidValue`.
    *
-   * @throws CarillonError (rejects) `rateLimited` when 1,000 messages wait already, `terminated`, and
-   * `invalidUse` after `setSupportMessaging(false)`; and whatever your own `storage` rejects with.
+   * @throws CarillonError (rejects) `invalidUse` when 1,000 messages wait already or after
+   * `setSupportMessaging(false)`, `terminated`, and whatever your own `storage` rejects with.
    * @example
    * const { messageId } = await client.messageClient.send(new WritableMessage("bob", "Hello"));
    */
   async send(message: WritableMessage): Promise<Message> {
     this.#mustLive();
-    must(this.#supported, "setSupportMessaging(false) was called.");
+    must(this.#supported, "messaging is not supported");
     const { runtime, serverNow } = this.#context;
     const now = serverNow();
     // A clock that was ahead and has been set right does not count on: the server refuses such ids.
@@ -289,7 +292,7 @@ export class MessageClient extends Emitter<MessageClientEvents> {
   }
 
   /** This tab has sent a message, or has given it up. */
-  #over(message: OutgoingMessage, { time, failed, error }: Omit<SendOutcome, "id">): void {
+  #over(message: OutgoingMessage, { time, failed, error, pushPairs }: Omit<SendOutcome, "id">): void {
     const over = {
       instanceId: this.#instanceId,
       message: this.#mine(message, time),
@@ -299,6 +302,8 @@ export class MessageClient extends Emitter<MessageClientEvents> {
     // The server does not tell a tab that has no connection now, nor of what it did not take.
     this.#openTabs()?.post(over satisfies TabMessage);
     this.#outcomes.over(over.message, over.failed, over.sent);
+    if (pushPairs)
+      this.emit("shouldSendPushData", { message: over.message, pushPairs: toPushPairs(pushPairs) });
   }
 
   #mine(message: OutgoingMessage, time = timeOfMessageId(message.id)): Message {

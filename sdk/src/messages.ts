@@ -6,6 +6,7 @@ import {
   type OutgoingMessage,
 } from "../../protocol";
 import { type CarillonError, makeError } from "./errors";
+import type { PushPair } from "./notification";
 
 /** A message, sent or received. `senderId` and `messageId` together name it, on every device. */
 export interface Message {
@@ -62,6 +63,8 @@ export interface MessageClientEvents {
   messageSent: { message: Message; failed: MessageFailure[] };
   /** For this user: in order within a conversation, once on every device. */
   incomingMessage: Message;
+  /** Devices of recipients sleep, and your own server wakes them: have it send these. On the device that sent the message. */
+  shouldSendPushData: { message: Message; pushPairs: PushPair[] };
   /** A device of the recipient has it. Time: milliseconds since 1970. */
   messageDelivered: { messageId: string; recipientId: string; time: number };
   /** A recipient has read it; also when that was this user, on another device. */
@@ -120,7 +123,6 @@ export class WritableMessage {
 
 /** @throws CarillonError for what no server would take. */
 export function checkContent(message: Pick<OutgoingMessage, "to" | "text" | "headers">): void {
-  if (typeof message.text !== "string") throw makeError("invalidValue", "text: not a text");
   const problem = contentProblem(message);
   if (problem) throw makeError(problem.name, problem.detail);
 }

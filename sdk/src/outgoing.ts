@@ -10,8 +10,9 @@ import {
   timeOfMessageId,
 } from "../../protocol";
 import { Alarm } from "./alarm";
+import type { CarillonClientOptions } from "./client-types";
 import type { Connection, Reply } from "./connection";
-import { makeError } from "./errors";
+import { must } from "./errors";
 import type { Log } from "./log";
 import type { Runtime } from "./runtime";
 import type { SharedValue } from "./shared-value";
@@ -37,6 +38,7 @@ export interface OutgoingContext {
   log: Log;
   queue: SharedValue<OutgoingMessage[]>;
   connection: Pick<Connection, "post">;
+  options: Pick<CarillonClientOptions, "displayName">;
   /** Milliseconds since 1970. */
   serverNow(): number;
   /** Final: what became of a message. */
@@ -81,7 +83,7 @@ export class Outgoing {
       full = queue.length >= queueMessages;
       return full ? queue : [...queue, message];
     });
-    if (full) throw makeError("rateLimited", `${queueMessages} messages wait to be sent already.`);
+    must(!full, `${queueMessages} messages wait`);
     this.#lookLater();
     this.#flush();
   }
@@ -180,9 +182,10 @@ export class Outgoing {
       // Not of a frame that was given up.
       if (this.#underWay === messages) this.#replied(messages, reply);
     };
-    if (!this.#context.connection.post({ type: "send", messages }, reply)) return;
+    const { connection, options } = this.#context;
+    if (!connection.post({ type: "send", messages, displayName: options.displayName }, reply)) return;
     this.#underWay = messages;
-    this.#pause.set(answerMs, () => reply({ ok: false, error: clientErrorBody("unavailable") }));
+    this.#pause.set(answerMs, () => reply({ ok: false, error: clientErrorBody("networkLost") }));
   }
 
   /** What goes into the next frame: everything that waits, as far as it fits. */

@@ -1,0 +1,250 @@
+/** Being woken: how this device is, what a push told it, and what pushes call this user. SPEC section 5. */
+import {
+  byteLength,
+  type CallFrame,
+  type CallPosition,
+  limits,
+  type PushDevice,
+  type PushDeviceResult,
+  type Synced,
+  type WebPushKey,
+} from "../../protocol";
+import type { CallClient } from "./call-client";
+import type { CarillonClientOptions } from "./client-types";
+import type { Connection } from "./connection";
+import { Emitter } from "./emitter";
+import { must } from "./errors";
+import type { Log } from "./log";
+import { type NotificationResult, readPush, toResult } from "./notification";
+import type { Registrar } from "./registration";
+import type { Runtime } from "./runtime";
+import { SharedValue } from "./shared-value";
+import type { CarillonStorage } from "./storage";
+import { toBase64 } from "./values";
+
+/** What pushes need of the client. */
+export interface PushContext {
+  runtime: Runtime;
+  log: Log;
+  storage: CarillonStorage;
+  userId: string;
+  registrar: Registrar;
+  connection: Connection;
+  /** Its display name is what pushes call this user. */
+  options: CarillonClientOptions;
+  /** Milliseconds since 1970. */
+  serverNow(): number;
+}
+
+export interface PushClientEvents {
+  /** A call that was relayed does not ring any more: it was `canceled`, or it `timedOut`. */
+  callOver: NotificationResult;
+}
+
+/** A notification that the app has shown, or what it kept of it. */
+export interface LocalNotification {
+  /** The push that it came of; also as `data`, or in it. */
+  sin?: string;
+  data?: unknown;
+  /** `answer` and `decline` are carried out. */
+  action?: string;
+}
+
+/** A call that a push told of, and the server has not yet. */
+export interface RelayedCall {
+  result: NotificationResult;
+  position: CallPosition;
+  receivedIn: "active" | "background";
+  action?: string;
+}
+
+/** What the server is to know of this device, and, to see whether it does, by which instance it was last told what. */
+type PushState = Partial<Record<"device" | "data", { body?: object; told?: string }>>;
+
+/**
+ * Pushes to this device: `client.push`.
+ *
+ * @example
+ * messaging().onTokenRefresh((token) => client.push.registerPushDevice({ provider: "fcm", token }));
+ * messaging().setBackgroundMessageHandler(async (message) => {
+ *   const { isCall, timedOut } = client.push.relayRemotePushNotification(message);
+ *   if (isCall && !timedOut) await client.start();
+ * });
+ */
+export class PushClient extends Emitter<PushClientEvents> {
+  readonly #context: PushContext;
+  readonly #calls: CallClient;
+  readonly #state: SharedValue<PushState>;
+  readonly #relayed = new Map<string, RelayedCall>();
+  #managed = true;
+  #type: "auto" | "voip" | "alert" | undefined;
+  #telling: Promise<unknown> = Promise.resolve();
+
+  /** @internal */
+  constructor(context: PushContext, calls: CallClient) {
+    super();
+    this.#context = context;
+    this.#calls = calls;
+    const { storage, runtime, registrar, options } = context;
+    this.#state = new SharedValue(storage, runtime.locks, `${registrar.key}:push`);
+    this.setDisplayName(options.displayName);
+  }
+
+  /**
+   * Lets Carillon wake this device, in the place of what was registered before. Kept on the device:
+   * without a connection it is told to the server with the next one, and to a new instance too.
+   *
+   * @throws CarillonError (rejects) `networkLost`, or what the server says.
+   */
+  registerPushDevice(device: PushDevice): Promise<void> {
+    return this.#set("device", device);
+  }
+
+  /** No pushes to this device from now on. Rejects when the server could not be told; that is then done later. */
+  unregisterPushDevice(): Promise<void> {
+    return this.#set("device");
+  }
+
+  /** What calls come as on APNs, where the device does not say `type`. Before `start()`. */
+  setDesiredPushType(type: "auto" | "voip" | "alert"): void {
+    this.#type = type;
+    this.online();
+  }
+
+  /**
+   * What pushes call this user, at most 128 bytes; none by default.
+   *
+   * @throws CarillonError `invalidUse` for a longer one.
+   */
+  setDisplayName(name = ""): void {
+    must(byteLength(name) <= limits.displayNameBytes, `name: more than ${limits.displayNameBytes} bytes`);
+    this.#context.options.displayName = name || undefined;
+  }
+
+  /**
+   * Has this device woken by the app's own server: the caller's app gets these bytes with
+   * `shouldSendPushNotification`.
+   *
+   * @param data 1 to 1,024 bytes: what your server finds the device by.
+   */
+  async registerPushNotificationData(data: Uint8Array): Promise<void> {
+    must(data.length <= limits.pushDataBytes, `data: more than ${limits.pushDataBytes} bytes`);
+    await this.#set("data", { data: toBase64(data) });
+  }
+
+  unregisterPushNotificationData(): Promise<void> {
+    return this.#set("data");
+  }
+
+  /**
+   * Takes a push. A call that still rings is asked for, and comes as any other, also in the background;
+   * before `start()`, with it. A call that is over ends here. What is for another user is only read.
+   *
+   * @param payload As for {@link queryPushNotificationPayload}.
+   * @param applicationState Where the app is, in runtimes that have no page to see it by.
+   */
+  relayRemotePushNotification(
+    payload: unknown,
+    applicationState: "active" | "background" = this.#context.runtime.page.hidden() ? "background" : "active",
+  ): NotificationResult {
+    return this.#relay(payload, applicationState);
+  }
+
+  /** Takes a notification that the person tapped: as a push, and answers or declines the call when `action` says so. */
+  relayLocalNotification(notification: LocalNotification): NotificationResult {
+    return this.#relay(notification, "background", notification.action);
+  }
+
+  /** What a page subscribes to Web Push with. Rejects with `notFound` when the application has no credential for it. */
+  async webPushKey(): Promise<WebPushKey> {
+    return (await this.#context.registrar.authorized("GET", "/v1/push/web")) as WebPushKey;
+  }
+
+  // ---- what the client tells ------------------------------------------------------------------
+
+  /** @internal */
+  support(supported: boolean): void {
+    this.#managed = supported;
+    this.online();
+  }
+
+  /** @internal Hello, or a frame, asks for these calls. */
+  positions(): CallPosition[] {
+    return [...this.#relayed.values()].map(({ position }) => position);
+  }
+
+  /** @internal The server knows of a call now, or says that it is over. */
+  take(frame: CallFrame | Synced): RelayedCall | undefined {
+    const relayed = this.#relayed.get(frame.callId);
+    this.#relayed.delete(frame.callId);
+    if (relayed && frame.type === "synced" && frame.unknown) {
+      const { cause } = frame;
+      this.emit("callOver", { ...relayed.result, canceled: cause, timedOut: !cause });
+    }
+    return relayed;
+  }
+
+  /** @internal */
+  online(): void {
+    this.#tell().catch((error: unknown) => this.#context.log("warning", "push", `Not registered: ${error}`));
+  }
+
+  /** @internal Logged out. */
+  forget(): Promise<void> {
+    return this.#state.change(() => undefined);
+  }
+
+  #relay(payload: unknown, receivedIn: RelayedCall["receivedIn"], action?: string): NotificationResult {
+    const { userId, serverNow, connection } = this.#context;
+    const push = readPush(payload);
+    const result = toResult(push, serverNow());
+    if (!push || !result.isCall || (push.to ?? userId) !== userId) return result;
+    const { id: callId, origin } = push;
+    if (result.canceled) {
+      this.#calls.find(callId)?.cancel(result.canceled);
+      if (this.#relayed.delete(callId)) this.emit("callOver", result);
+    } else if (this.#calls.knows(callId)) {
+      this.#calls.find(callId)?.act(action);
+    } else if (!result.timedOut) {
+      const before = this.#relayed.get(callId);
+      if (before) before.action = action ?? before.action;
+      else {
+        const position = { callId, origin, ack: 0 };
+        this.#relayed.set(callId, { result, position, receivedIn, action });
+        connection.tell({ type: "relay", calls: [position] });
+      }
+    }
+    return result;
+  }
+
+  async #set(slot: keyof PushState, body?: object): Promise<void> {
+    await this.#state.change((state) => ({ ...state, [slot]: { ...state?.[slot], body } }));
+    await this.#tell();
+  }
+
+  /** One after the other: the last word is the right one. */
+  #tell(): Promise<void> {
+    const told = this.#telling.then(() => this.#tellNow());
+    this.#telling = told.catch(() => {});
+    return told;
+  }
+
+  async #tellNow(): Promise<void> {
+    const { registrar, log } = this.#context;
+    const instance = await registrar.known();
+    if (!instance) return;
+    const state = await this.#state.read();
+    for (const slot of ["device", "data"] as const) {
+      const { body, told } = state?.[slot] ?? {};
+      const wanted = slot === "data" ? body : this.#managed && body && { type: this.#type, ...body };
+      const text = wanted ? instance.instanceId + JSON.stringify(wanted) : undefined;
+      if (text === told) continue;
+      const path = `/v1/push/${slot}`;
+      const result = await registrar.authorized(wanted ? "PUT" : "DELETE", path, wanted || undefined);
+      if ((result as Partial<PushDeviceResult>).deliverable === false) {
+        log("warning", "push", "No credential for this device.");
+      }
+      await this.#state.change((state) => state && { ...state, [slot]: { ...state[slot], told: text } });
+    }
+  }
+}
