@@ -14,12 +14,13 @@ const account = {
   publicKey: String(publicKey.export({ type: "spki", format: "pem" })),
   privateKeyId: "key-1",
 };
+const secret = "secret";
 const scope = "https://www.googleapis.com/auth/firebase.messaging";
 
 let providers: Providers;
 
 beforeEach(async () => {
-  providers = await startProviders();
+  providers = await startProviders({ secret });
   providers.fcm.addAccount(account);
 });
 
@@ -110,6 +111,29 @@ describe("with google-auth-library", () => {
     });
     expect(late.status).toBe(401);
     expect(((await late.json()) as Answer).error?.status).toBe("UNAUTHENTICATED");
+  });
+
+  it("takes its tokens after a restart with the same secret, and none that were revoked", async () => {
+    const statuses: number[] = [];
+    const { access_token } = await google().authorize();
+    const ask = async ({ fcm }: Providers) => {
+      const answer = await fetch(`${fcm.url}/v1/projects/${projectId}/messages:send`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${access_token}`, "content-type": "application/json" },
+        body: JSON.stringify({ message: { token: "x" } }),
+      });
+      statuses.push(answer.status);
+    };
+    await ask(providers);
+    const others = [await startProviders({ secret }), await startProviders()];
+    for (const other of others) {
+      other.fcm.addAccount(account);
+      await ask(other);
+      await other.close();
+    }
+    providers.fcm.revokeAccess();
+    await ask(providers);
+    expect(statuses).toEqual([400, 400, 401, 401]);
   });
 
   it("knows its devices", async () => {

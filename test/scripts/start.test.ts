@@ -85,19 +85,13 @@ describe("npm start", () => {
     expect(statSync(join(first.state, "push.json")).mode & 0o777).toBe(0o600);
     const providers = ["apns", "fcm", "webpush"];
     expect(await pushesOf(first)).toEqual({ credentials: providers, phones: providers });
+    await pushesAfterWriting(first);
     await first.stop();
     expect(await answers(first.phones ?? "")).toBe(false);
 
     const second = await start({ state: first.state });
     expect(await pushesOf(second)).toEqual({ credentials: providers, phones: providers });
-    await writeToBob(second);
-    const pushes = await until("a push on each phone", async () => {
-      const answer = await fetch(`${second.phones}/pushes`);
-      const { pushes } = (await answer.json()) as { pushes: Push[] };
-      return pushes.length >= 3 && pushes;
-    });
-    expect(pushes.map(({ provider }) => provider).sort()).toEqual(providers);
-    expect(pushes.filter(({ delivered, problem }) => !delivered || problem)).toEqual([]);
+    const pushes = await pushesAfterWriting(second);
     const woken = await fetch(`${second.phones}/wake/${pushes[0]?.number}`, { redirect: "manual" });
     const link = new URL(woken.headers.get("location") ?? "");
     expect(link.origin).toBe(second.url);
@@ -166,14 +160,23 @@ describe("npm start", () => {
   });
 });
 
-async function writeToBob({ url, applicationKey, applicationSecret }: Server): Promise<void> {
+/** One push on each of bob's phones, when somebody writes to him. */
+async function pushesAfterWriting(server: Server): Promise<Push[]> {
+  const { url, applicationKey, applicationSecret, phones } = server;
   const authorization = `Basic ${btoa(`${applicationKey}:${applicationSecret}`)}`;
-  const answer = await fetch(`${url}/v1/messages`, {
+  const written = await fetch(`${url}/v1/messages`, {
     method: "POST",
     headers: { authorization, "content-type": "application/json" },
     body: JSON.stringify({ recipients: ["bob"], text: "Your taxi is here." }),
   });
-  expect(answer.status).toBe(201);
+  expect(written.status).toBe(201);
+  const all = await until("a push on each phone", async () => {
+    const { pushes } = (await (await fetch(`${phones}/pushes`)).json()) as { pushes: Push[] };
+    return pushes.length >= 3 && pushes;
+  });
+  expect(all.map(({ provider }) => provider).sort()).toEqual(["apns", "fcm", "webpush"]);
+  expect(all.filter(({ delivered, problem }) => !delivered || problem)).toEqual([]);
+  return all;
 }
 
 /** The providers of the demo application's credentials, and of bob's installations. */

@@ -1,7 +1,7 @@
 // @ts-check
 /** Google's token endpoint for service accounts: “Using OAuth 2.0 for server to server applications”. */
-import { createPublicKey, randomBytes } from "node:crypto";
-import { readJwt } from "./jwt.mjs";
+import { createHmac, createPublicKey, randomBytes } from "node:crypto";
+import { parseObject, readJwt } from "./jwt.mjs";
 
 /**
  * @typedef {object} ServiceAccount
@@ -29,8 +29,13 @@ const timeframe =
 export class AccessTokens {
   /** @type {Map<string, ServiceAccount & { pem: import("node:crypto").KeyObject, mints: number }>} */
   #accounts = new Map();
-  /** @type {Map<string, { account: ServiceAccount, until: number }>} */
-  #tokens = new Map();
+  /** @type {string | Buffer} */
+  #secret;
+
+  /** @param {string} [secret] with the same one, tokens outlive a restart */
+  constructor(secret) {
+    this.#secret = secret ?? randomBytes(32);
+  }
 
   /** @param {ServiceAccount} account */
   add(account) {
@@ -48,13 +53,16 @@ export class AccessTokens {
 
   /** The tokens that were given are good for nothing from now on. */
   revoke() {
-    this.#tokens.clear();
+    this.#secret = randomBytes(32);
   }
 
   /** @param {string | undefined} authorization @param {number} now ms @returns {ServiceAccount | undefined} */
   accountOf(authorization, now) {
-    const token = this.#tokens.get(/^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1] ?? "");
-    return token && token.until > now ? token.account : undefined;
+    const token = /^Bearer +(ya29\.(.+)\..+)$/i.exec(authorization ?? "");
+    if (!token) return undefined;
+    const { clientEmail, until } = parseObject(Buffer.from(token[2] ?? "", "base64url").toString()) ?? {};
+    const account = this.#accounts.get(String(clientEmail));
+    return account && token[1] === this.#token(token[2] ?? "") && Number(until) > now ? account : undefined;
   }
 
   /** @param {URLSearchParams} form @param {string} here this endpoint's own address @param {number} now ms @returns {Grant} */
@@ -82,10 +90,16 @@ export class AccessTokens {
         .some((one) => scopes.includes(one))
     )
       return { error: "invalid_scope", description: "Invalid OAuth scope or ID token audience provided." };
-    const token = `ya29.${randomBytes(60).toString("base64url")}`;
     account.mints += 1;
-    this.#tokens.set(token, { account, until: now + lifetimeSeconds * 1_000 });
-    return { token, expiresIn: lifetimeSeconds - 1 };
+    const until = now + lifetimeSeconds * 1_000;
+    const { clientEmail, mints } = account;
+    const about = Buffer.from(JSON.stringify({ clientEmail, until, mints })).toString("base64url");
+    return { token: this.#token(about), expiresIn: lifetimeSeconds - 1 };
+  }
+
+  /** @param {string} about */
+  #token(about) {
+    return `ya29.${about}.${createHmac("sha256", this.#secret).update(about).digest("base64url")}`;
   }
 }
 

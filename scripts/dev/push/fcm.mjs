@@ -21,7 +21,7 @@ import { listen } from "./listen.mjs";
 const statuses = { 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE" };
 
 export class Fcm {
-  #access = new AccessTokens();
+  #access;
   /** @type {Map<string, { projectId: string, gone: boolean }>} */
   #devices = new Map();
   /** @type {import("./listen.mjs").Listener | undefined} */
@@ -29,8 +29,13 @@ export class Fcm {
   /** Of the token endpoint. @type {{ trouble: Trouble, times: number } | undefined} */
   #tokenTrouble;
 
-  /** @param {{ book: import("./desk.mjs").Book, clock: import("./desk.mjs").Clock }} options */
-  constructor({ book, clock }) {
+  /**
+   * `secret`: with the same one, access tokens outlive a restart.
+   *
+   * @param {{ book: import("./desk.mjs").Book, clock: import("./desk.mjs").Clock, secret?: string }} options
+   */
+  constructor({ book, clock, secret }) {
+    this.#access = new AccessTokens(secret);
     this.clock = clock;
     this.desk = new Desk("fcm", { book, clock }, ({ status, reason, retryAfter }) =>
       failed({ http: status, status: statuses[status] ?? reason, message: reason, code: reason, retryAfter }),

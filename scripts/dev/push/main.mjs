@@ -10,7 +10,7 @@ import { startProviders } from "./providers.mjs";
 
 const [state = "", wanted = "0"] = process.argv.slice(2);
 const material = openMaterial(state);
-const providers = await startProviders();
+const providers = await startProviders({ secret: material.accessSecret });
 introduce(providers, material);
 const page = phonesPage({ providers, material, state });
 const { url } = await near(Number(wanted));

@@ -39,6 +39,7 @@ function newMaterial() {
       private_key: pem(generateKeyPairSync("rsa", { modulusLength: 2_048 })),
       client_email: `push@${projectId}.iam.gserviceaccount.com`,
     },
+    accessSecret: randomBytes(32).toString("base64"),
     vapid: {
       publicKey: vapid.publicKey,
       privateKey: vapid.privateKey,

@@ -18,13 +18,15 @@ import { WebPush } from "./webpush.mjs";
  */
 
 /**
- * @param {{ tls?: import("./listen.mjs").Tls, deviceRate?: { count: number, ms: number } }} [options] `deviceRate`: of APNs
+ * `deviceRate`: of APNs; `secret`: of FCM's access tokens.
+ *
+ * @param {{ tls?: import("./listen.mjs").Tls, deviceRate?: { count: number, ms: number }, secret?: string }} [options]
  * @returns {Promise<Providers>}
  */
-export async function startProviders({ tls, deviceRate } = {}) {
+export async function startProviders({ tls, deviceRate, secret } = {}) {
   const [book, clock] = [new Book(), new TestClock()];
   const apns = new Apns({ book, clock, deviceRate });
-  const fcm = new Fcm({ book, clock });
+  const fcm = new Fcm({ book, clock, secret });
   const webpush = new WebPush({ book, clock });
   const all = [apns, fcm, webpush];
   await Promise.all(all.map((one) => one.listen({ tls })));
