@@ -57,6 +57,7 @@ export function readPush(given: unknown, depth = 4): PushPayload | undefined {
     [value.origin, value.to, value.from, value.name, value.cause, value.key].every(isText) &&
     typeof headers === "object" &&
     headers &&
+    !Array.isArray(headers) &&
     Object.values(headers).every(isText) &&
     Number.isFinite(until);
   return valid ? (value as unknown as PushPayload) : undefined;

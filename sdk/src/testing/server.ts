@@ -3,6 +3,7 @@ import {
   type CallEvent,
   type CallFrame,
   type CallOperation,
+  type CallPosition,
   type CallRequest,
   type CallTimes,
   type ClientFrame,
@@ -10,6 +11,7 @@ import {
   type ErrorBody,
   errorBody,
   type Hello,
+  type Progress,
   type ServerFrame,
 } from "../../../protocol";
 
@@ -60,6 +62,10 @@ export class FakeServer {
   /** Refuses the next hellos with this. */
   refusal: { code: number; error: ErrorBody } | undefined;
   iceServersAsked = 0;
+  /** Users whom pushes wake, and what their callers are told of that. */
+  readonly sleeping = new Map<string, Omit<Progress, "devices">>();
+  /** Why calls that are forgotten ended. */
+  readonly causes = new Map<string, EndCause>();
   readonly mail = new FakeMail({
     now: () => this.now(),
     connections: () => [...this.connections.values()],
@@ -124,19 +130,24 @@ export class FakeServer {
       time: this.now(),
       reference: "r",
     });
-    for (const { callId, ack } of hello.calls) {
-      const party = this.#party(this.sessions.get(callId), key);
-      for (const frame of party?.log ?? []) if (frame.seq > ack) this.#send(wire, frame);
-      this.#send(wire, {
-        type: "synced",
-        callId,
-        n: party?.n ?? 0,
-        ...(!party && { unknown: true as const }),
-      });
-    }
+    this.#sync(connection, hello.calls);
     this.mail.open(connection);
     this.#offerRinging(connection);
     return connection;
+  }
+
+  /** Sends what a connection has missed of calls; what it names for the first time was pushed to it. */
+  #sync({ key, userId, wire }: Connection, calls: CallPosition[]): void {
+    if (!wire) return;
+    for (const { callId, ack } of calls) {
+      const session = this.sessions.get(callId);
+      const rings = session && !session.over && !session.taken && session.offer.to === userId;
+      const known = this.#party(session, key);
+      if (rings && !known) this.#ring(session, { key, log: [], seq: 0, n: 0 });
+      for (const frame of known?.log ?? []) if (frame.seq > ack) this.#send(wire, frame);
+      const unknown = !known && !rings && { unknown: true as const, cause: this.causes.get(callId) };
+      this.#send(wire, { type: "synced", callId, n: known?.n ?? 0, ...unknown });
+    }
   }
 
   /** What rings for the user is offered to devices that come, or come back not knowing of it. */
@@ -172,6 +183,7 @@ export class FakeServer {
       return;
     }
     this.mail.take(connection, frame);
+    if (frame.type === "relay") this.#sync(connection, frame.calls);
     if (frame.type === "state") connection.hello.state = frame.state;
     if (frame.type === "iceServers") {
       this.iceServersAsked += 1;
@@ -213,7 +225,8 @@ export class FakeServer {
     const targets = [...this.connections.values()].filter(
       ({ userId, hello }) => userId === op.to && hello.state.listening && !hello.state.background,
     );
-    if (targets.length === 0) {
+    const asleep = this.sleeping.get(op.to);
+    if (targets.length === 0 && !asleep) {
       this.#refuse(connection, id, errorBody("userOffline"));
       return;
     }
@@ -228,8 +241,9 @@ export class FakeServer {
       over: false,
     };
     this.sessions.set(callId, session);
-    this.#log(session, session.caller, { event: "progressing", devices: targets.length, time: this.now() });
-    this.#answer(connection, id, { time: session.times.started, devices: targets.length });
+    const progress = { devices: targets.length + (asleep ? 1 : 0), ...asleep };
+    this.#log(session, session.caller, { event: "progressing", ...progress, time: this.now() });
+    this.#answer(connection, id, { time: session.times.started, ...progress });
     for (const callee of session.callees.values()) this.#ring(session, callee);
   }
 
