@@ -6,6 +6,7 @@ import {
   type CallPosition,
   type CallRequest,
   type CallTimes,
+  type Candidate,
   type ClientFrame,
   type EndCause,
   type ErrorBody,
@@ -47,6 +48,8 @@ interface Session {
   offer: Extract<CallOperation, { op: "start" }>;
   times: CallTimes;
   flowing: Set<string>;
+  /** The caller's, for devices that come later. */
+  candidates: Candidate[];
   over: boolean;
 }
 
@@ -174,6 +177,8 @@ export class FakeServer {
       times: session.times,
       ringsUntil: session.times.started + 45_000,
     });
+    const { candidates } = session;
+    if (candidates.length > 0) this.#tell(session, callee, { event: "candidates", candidates });
   }
 
   #take(connection: Connection, frame: ClientFrame): void {
@@ -238,6 +243,7 @@ export class FakeServer {
       offer: op,
       times: { started: this.now() },
       flowing: new Set(),
+      candidates: [],
       over: false,
     };
     this.sessions.set(callId, session);
@@ -273,6 +279,7 @@ export class FakeServer {
         }
         return undefined;
       case "candidates":
+        if (isCaller) session.candidates.push(...op.candidates);
         for (const other of others)
           this.#tell(session, other, { event: "candidates", candidates: op.candidates });
         return undefined;
