@@ -307,7 +307,7 @@ describe("byte by byte", () => {
     await plain.close();
   });
 
-  it("keeps a connection to the team that it began with, as HTTP/2 has it", async () => {
+  it("keeps a connection to the team that it began with, and takes no header twice", async () => {
     const other = generateKeyPairSync("ec", { namedCurve: "P-256" });
     providers.apns.addKey({
       keyId: "OTHER12345",
@@ -319,13 +319,13 @@ describe("byte by byte", () => {
       .setProtectedHeader({ alg: "ES256", kid: "OTHER12345" })
       .sign(other.privateKey);
     const session = connect(providers.apns.url.production, { ca: tls.cert });
-    const ask = (by: string) =>
+    const ask = (by: string, topic: string | string[] = bundleId) =>
       new Promise<string>((resolve) => {
         const stream = session.request({
           ":method": "POST",
           ":path": `/3/device/${token}`,
           authorization: `bearer ${by}`,
-          "apns-topic": bundleId,
+          "apns-topic": topic,
           "apns-push-type": "alert",
         });
         let text = "";
@@ -335,8 +335,10 @@ describe("byte by byte", () => {
         stream.on("end", () => resolve(text));
         stream.end('{"aps":{"alert":"a"}}');
       });
-    expect(await ask(await jwt())).toBe("");
+    const own = await jwt();
+    expect(await ask(own)).toBe("");
     expect(await ask(foreign)).toBe('{"reason":"UnrelatedKeyIdInToken"}');
+    expect(await ask(own, [bundleId, bundleId])).toBe('{"reason":"DuplicateHeaders"}');
     session.destroy();
   });
 });

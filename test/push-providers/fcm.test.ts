@@ -184,7 +184,10 @@ describe("with google-auth-library", () => {
       expect(answer.status).toBe(429);
       expect(answer.body.error).toMatchObject({
         status: "RESOURCE_EXHAUSTED",
-        details: [{ errorCode: "QUOTA_EXCEEDED" }],
+        details: [
+          { errorCode: "QUOTA_EXCEEDED" },
+          { "@type": "type.googleapis.com/google.rpc.QuotaFailure" },
+        ],
       });
       return answer;
     });

@@ -218,6 +218,14 @@ function newToken() {
 function failed({ http, status, message, code, field, retryAfter }) {
   const details = [
     ...(code ? [{ "@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", errorCode: code }] : []),
+    ...(code === "QUOTA_EXCEEDED"
+      ? [
+          {
+            "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+            violations: [{ subject: "device", description: message }],
+          },
+        ]
+      : []),
     ...(field !== undefined
       ? [
           {
