@@ -201,8 +201,8 @@ describe("with apns2, over HTTP/2", () => {
 });
 
 describe("byte by byte", () => {
-  const jwt = () =>
-    new SignJWT({ iss: teamId, iat: Math.floor(Date.now() / 1_000) })
+  const jwt = (claims: Record<string, unknown> = {}) =>
+    new SignJWT({ iss: teamId, iat: Math.floor(Date.now() / 1_000), ...claims })
       .setProtectedHeader({ alg: "ES256", kid: keyId })
       .sign(privateKey);
 
@@ -255,6 +255,18 @@ describe("byte by byte", () => {
     expect(await ask("/3/device/", all)).toBe("400 MissingDeviceToken");
     expect(await ask(path, without("authorization"))).toBe("403 MissingProviderToken");
     expect(await ask(path, [...without("authorization"), ["authorization", "bearer a.b.c"]])).toBe(
+      "403 InvalidProviderToken",
+    );
+    const by = async (claims: Record<string, unknown>) => {
+      const authorization: [string, string] = ["authorization", `bearer ${await jwt(claims)}`];
+      return ask(path, [...without("authorization"), authorization]);
+    };
+    const now = Math.floor(Date.now() / 1_000);
+    expect(await by({ iat: now + 300 })).toBe("403 InvalidProviderToken");
+    expect(await by({ iat: `${now}` })).toBe("403 InvalidProviderToken");
+    expect(await by({ iat: now - 3_700 })).toBe("403 ExpiredProviderToken");
+    const unsigned = `${btoa(`{"alg":"none","kid":"${keyId}"}`)}.${btoa(`{"iss":"${teamId}","iat":${now}}`)}.AA`;
+    expect(await ask(path, [...without("authorization"), ["authorization", `bearer ${unsigned}`]])).toBe(
       "403 InvalidProviderToken",
     );
     expect(await ask(path, without("apns-push-type"))).toBe("400 InvalidPushType");

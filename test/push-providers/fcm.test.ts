@@ -160,6 +160,8 @@ describe("with google-auth-library", () => {
     ["a time to live of more than four weeks", { android: { ttl: "2419201s" } }, /time to live/],
     ["a key that is Google's own", { data: { "google.x": "1" } }, /data payload key/],
     ["two targets", { topic: "news" }, /Recipient/],
+    ["data that is a list", { data: ["sin"] }, /Invalid value at 'message.data'/],
+    ["what is no part for Android", { android: "HIGH" }, /Invalid value at 'message.android'/],
     ["more than 4,096 bytes", { data: { sin: "x".repeat(4_094) } }, /too big/],
   ])("refuses %s", async (_, part, expected) => {
     const token = providers.fcm.addDevice({ projectId });
@@ -169,6 +171,27 @@ describe("with google-auth-library", () => {
     expect(body.error?.message).toMatch(expected);
     expect(body.error?.details).toHaveLength(1);
     expect(providers.book.pushes).toMatchObject([{ delivered: false, token }]);
+  });
+
+  it("refuses what is no message, and what is for another place", async () => {
+    const { access_token } = await google().authorize();
+    const ask = async (body: string, type = "application/json", url = sendUrl(), method = "POST") => {
+      const headers = { authorization: `Bearer ${access_token}`, "content-type": type };
+      const sent = method === "GET" ? {} : { body };
+      const answer = await fetch(url, { method, headers, ...sent });
+      return `${answer.status} ${((await answer.json()) as Answer).error?.message}`;
+    };
+    expect(await ask("{")).toMatch(/^400 Invalid JSON payload/);
+    expect(await ask('{"message":{"token":"x"}}', "text/plain")).toMatch(/^400 Invalid JSON payload/);
+    expect(await ask('{"message":5}')).toMatch(/^400 Invalid value at 'message'/);
+    expect(await ask('{"message":{}}')).toMatch(/^400 Recipient/);
+    expect(await ask("{}", "application/json", sendUrl().replace(":send", ""))).toMatch(/^404/);
+    expect(await ask("{}", "application/json", sendUrl(), "GET")).toMatch(/^404/);
+  });
+
+  it("needs no time to live", async () => {
+    const token = providers.fcm.addDevice({ projectId });
+    expect((await send({ token, data: {}, android: { priority: "normal" } })).status).toBe(200);
   });
 
   it("counts key and value: 4,096 bytes are not too many", async () => {
@@ -235,8 +258,24 @@ describe("an assertion by hand", () => {
     ["what is over", { iat: now - 3_700, exp: now - 100 }, /invalid_grant: .*short-lived/],
     ["what is to come", { iat: now + 500, exp: now + 600 }, /invalid_grant: .*short-lived/],
     ["no scope", { scope: "" }, /invalid_scope/],
+    ["times that are no numbers", { iat: "now", exp: "later" }, /invalid_grant: .*short-lived/],
   ])("is refused with %s", async (_, claims, expected) => {
     expect(await grant(claims)).toMatch(expected);
+  });
+
+  it("comes in a form", async () => {
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch(providers.fcm.tokenUrl, { method: "POST", headers, body: "{}" });
+    expect(`${answer.status} ${await answer.text()}`).toBe('400 {"error":"invalid_request"}');
+  });
+
+  it("gets no answer where that is wanted", async () => {
+    const { fcm } = providers;
+    const signal = AbortSignal.timeout(50);
+    fcm.tokenTrouble({ kind: "never" }, 1);
+    await expect(fetch(fcm.tokenUrl, { method: "POST", signal })).rejects.toThrow(/timeout/);
+    fcm.tokenTrouble({ kind: "cut" }, 1);
+    await expect(fetch(fcm.tokenUrl, { method: "POST" })).rejects.toThrow("fetch failed");
   });
 
   it("is refused with another key's name", async () => {

@@ -122,6 +122,7 @@ it("wakes the app as bob with a fresh token and with what the push says", async 
   const asked: string[] = [];
   const platform = createServer((request, response) => {
     asked.push(`${request.method} ${request.url} ${request.headers.authorization}`);
+    response.statusCode = asked.length > 1 ? 404 : 201;
     response.end(JSON.stringify({ token: "fresh" }));
   });
   await new Promise<void>((resolve) => platform.listen(0, "127.0.0.1", resolve));
@@ -140,6 +141,8 @@ it("wakes the app as bob with a fresh token and with what the push says", async 
   });
   expect(asked).toEqual(["POST /v1/admin/applications/k/users/bob/token Bearer admin"]);
 
+  // The application is gone, and then the platform.
+  expect((await fetch(`${page.url}/wake/1`)).status).toBe(502);
   platform.close();
   platform.closeAllConnections();
   expect((await fetch(`${page.url}/wake/1`)).status).toBe(502);
@@ -151,6 +154,8 @@ it("is there for this machine alone", async () => {
   expect(html.headers.get("content-type")).toContain("text/html");
   expect((await fetch(`${page.url}/words.mjs`)).headers.get("content-type")).toContain("javascript");
   expect((await fetch(`${page.url}/material.mjs`)).status).toBe(404);
+  expect((await fetch(page.url, { method: "PUT" })).status).toBe(404);
+  expect(await (await fetch(`${page.url}/settings`)).json()).toEqual(providers.settings);
   const foreign = await new Promise((resolve) => {
     get(page.url, { headers: { host: "evil.example" } }, ({ statusCode }) => resolve(statusCode));
   });

@@ -129,6 +129,7 @@ describe("byte by byte", () => {
   it("takes a message without a body", async () => {
     expect(await ask({})).toBe("201");
     expect(providers.book.pushes).toMatchObject([{ delivered: true, bytes: 0 }]);
+    expect(providers.book.pushes[0]?.problem).toBeUndefined();
   });
 
   it.each<[string, Record<string, string>, Record<string, unknown>, string]>([
@@ -137,6 +138,7 @@ describe("byte by byte", () => {
     ["what is over", {}, { exp: soon - day - 1 }, "403 exp is over"],
     ["nobody to write to", {}, { sub: undefined }, "403 sub"],
     ["another key", { authorization: `vapid t=a.b.c, k=${k}` }, {}, "403 t="],
+    ["a key that is none", { authorization: `vapid t=a.b.c, k=${k.slice(0, 80)}` }, {}, "403 t="],
     ["half of it", { authorization: `vapid k=${k}` }, {}, "403 t="],
     ["the scheme of the draft", { authorization: "WebPush a.b.c" }, {}, "401"],
     ["a TTL that is none", { ttl: "soon" }, {}, "400 TTL"],
@@ -160,6 +162,10 @@ describe("byte by byte", () => {
     const forged = String(Authorization).replace(/k=.*/, `k=${other}`);
     const answer = await fetch(endpoint, { method: "POST", headers: { authorization: forged, ttl: "0" } });
     expect(answer.status).toBe(403);
+  });
+
+  it("takes POST alone", async () => {
+    expect((await fetch(providers.webpush.subscribe().endpoint)).status).toBe(405);
   });
 
   it("wants aes128gcm, and a TTL", async () => {
@@ -192,6 +198,10 @@ describe("the keys, beside http_ece", () => {
       expect(decrypt(ece.encrypt(text, { ...how, pad }), keys).equals(text)).toBe(true);
       expect(() => decrypt(ece.encrypt(text, { ...how, rs: 100 }), keys)).toThrow("more than one record");
       expect(() => decrypt(ece.encrypt(text, how), newKeys())).toThrow();
+      // The first record of several.
+      const begun = ece.encrypt(text, { ...how, rs: 100 }).subarray(0, 86 + 100);
+      expect(() => decrypt(begun, keys)).toThrow("delimiter");
+      expect(() => decrypt(ece.encrypt(text, how).subarray(0, 90), keys)).toThrow("no key of 65 bytes");
     }
   });
 
