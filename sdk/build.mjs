@@ -1,7 +1,7 @@
-/** Builds dist/: one ES module for everything, and the declarations, with protocol/ inlined. */
+/** Builds dist/: an ES module for each entry, and the declarations, with protocol/ inlined. */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
@@ -11,14 +11,16 @@ const dist = join(here, "dist");
 rmSync(dist, { recursive: true, force: true });
 
 const { name, version } = JSON.parse(readFileSync(join(here, "package.json"), "utf8"));
+const entries = ["index", "service-worker", "web-push"];
 const options = {
-  entryPoints: [join(here, "src/index.ts")],
+  entryPoints: entries.map((entry) => join(here, "src", `${entry}.ts`)),
+  outdir: dist,
   bundle: true,
   format: "esm",
   platform: "neutral",
   target: "es2022",
 };
-await build({ ...options, outfile: join(dist, "index.js"), sourcemap: true });
+await build({ ...options, sourcemap: true });
 
 const tsc = join(here, "../node_modules/typescript/lib/tsc.js");
 const types = join(dist, "types");
@@ -41,5 +43,7 @@ for (const entry of readdirSync(types, { recursive: true, withFileTypes: true })
 }
 
 const { outputFiles } = await build({ ...options, minify: true, write: false });
-const gzipped = gzipSync(outputFiles[0].contents, { level: 9 }).length;
-console.log(`${name} ${version}: ${(gzipped / 1024).toFixed(1)} KB minified and gzipped`);
+for (const { path, contents } of outputFiles) {
+  const kilobytes = gzipSync(contents, { level: 9 }).length / 1024;
+  console.log(`${name} ${version}: ${basename(path)} ${kilobytes.toFixed(1)} KB minified and gzipped`);
+}

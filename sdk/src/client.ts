@@ -20,7 +20,7 @@ import type { Log } from "./log";
 import { MessageClient } from "./message-client";
 import { PushClient } from "./push-client";
 import { type Credentials, Registrar } from "./registration";
-import { defaultRuntime, defaultWebRtc, isLocal, type Runtime } from "./runtime";
+import { baseUrlOf, defaultRuntime, defaultWebRtc, type Runtime } from "./runtime";
 import { Starting } from "./starting";
 import { uploadStatistics } from "./statistics";
 import { defaultStorage } from "./storage";
@@ -330,10 +330,4 @@ export class CarillonClient extends Emitter<ClientEvents> {
     this.#mustLive();
     must(this.#status === "started", "call start() first");
   }
-}
-
-function baseUrlOf(environmentHost: string): string {
-  const host = environmentHost.replace(/\/+$/, "");
-  if (/^https?:\/\//.test(host)) return host;
-  return `${isLocal(host) ? "http" : "https"}://${host}`;
 }

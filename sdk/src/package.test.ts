@@ -6,7 +6,8 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { expect, test } from "vitest";
 
-const entry = new URL("./index.ts", import.meta.url).pathname;
+const fileOf = (entry: string) => new URL(`./${entry}.ts`, import.meta.url).pathname;
+const entry = fileOf("index");
 const options = { bundle: true, format: "esm", platform: "neutral", target: "es2022", write: false } as const;
 
 test("everything is at most 20 KB, minified and gzipped", async () => {
@@ -14,6 +15,14 @@ test("everything is at most 20 KB, minified and gzipped", async () => {
   const kilobytes = gzipSync(outputFiles[0]?.contents ?? "", { level: 9 }).length / 1024;
   console.info(`@carillon/sdk: ${kilobytes.toFixed(1)} KB`);
   expect(kilobytes).toBeLessThan(20);
+});
+
+test.each([
+  ["service-worker", 2.25],
+  ["web-push", 1],
+])("@carillon/sdk/%s is a small file of its own: %f KB at most", async (name, most) => {
+  const { outputFiles } = await build({ ...options, entryPoints: [fileOf(name)], minify: true });
+  expect(gzipSync(outputFiles[0]?.contents ?? "", { level: 9 }).length / 1024).toBeLessThan(most);
 });
 
 test("what is not used is not bundled", async () => {

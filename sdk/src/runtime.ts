@@ -78,6 +78,13 @@ export function isLocal(host: string): boolean {
   return /^(localhost|127\.0\.0\.1)(:|$)/.test(host);
 }
 
+/** `environmentHost` as a URL, without a slash at its end. */
+export function baseUrlOf(environmentHost: string): string {
+  const host = environmentHost.replace(/\/+$/, "");
+  if (/^https?:\/\//.test(host)) return host;
+  return `${isLocal(host) ? "http" : "https"}://${host}`;
+}
+
 /** RFC 9562, version 4: `crypto.randomUUID` is missing on http:// pages. */
 function makeUuid(random: () => number): string {
   return "xxxxxxxx-xxxx-4xxx-8xxx-xxxxxxxxxxxx".replace(/x/g, () => Math.floor(random() * 16).toString(16));

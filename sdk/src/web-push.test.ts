@@ -1,0 +1,239 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Call, CarillonClient } from ".";
+import { leave } from "./hand-over";
+import { handlePushes } from "./service-worker";
+import { FakeCaches, FakeWindow, FakeWorker, origin } from "./testing/worker";
+import { applicationKey, type Device, World } from "./testing/world";
+import { receiveNotifications, subscribeToWebPush, unsubscribeFromWebPush } from "./web-push";
+
+const vapid = "BAHt6A9b";
+const bytesOf = (base64: string) => Uint8Array.from(atob(base64), (one) => one.charCodeAt(0)).buffer;
+
+let world: World;
+let bob: Device;
+let client: CarillonClient;
+let calls: Call[];
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+  vi.stubGlobal("caches", new FakeCaches());
+  world = new World();
+  bob = world.device("bob");
+  client = bob.client();
+  calls = [];
+  client.callClient.on("incomingCall", (call) => calls.push(call));
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+/** A browser's side of Web Push. */
+class FakePushManager {
+  subscription: ReturnType<FakePushManager["make"]> | null = null;
+  readonly subscribe = vi.fn(async ({ applicationServerKey }: PushSubscriptionOptionsInit) => {
+    this.subscription = this.make(String(applicationServerKey));
+    return this.subscription;
+  });
+
+  make(key: string) {
+    return {
+      options: { applicationServerKey: bytesOf(key.replace(/-/g, "+").replace(/_/g, "/")) },
+      toJSON: () => ({ endpoint: `https://push.example/${key}`, keys: { p256dh: "p", auth: "a" } }),
+      unsubscribe: vi.fn(async () => {
+        this.subscription = null;
+        return true;
+      }),
+    };
+  }
+
+  async getSubscription() {
+    return this.subscription;
+  }
+
+  get registration() {
+    return { pushManager: this } as unknown as ServiceWorkerRegistration;
+  }
+}
+
+function serveKey(key: string): void {
+  const { http } = bob;
+  bob.http = (path, body) =>
+    path === "/v1/push/web" ? { status: 200, body: { applicationServerKey: key } } : http(path, body);
+}
+
+const registered = () =>
+  bob.requests
+    .filter(({ path }) => path === "/v1/push/device")
+    .map(({ method, body }) => [method, body.endpoint]);
+
+test("a browser is subscribed with the application's key, once", async () => {
+  serveKey(vapid);
+  await bob.start(client);
+  const manager = new FakePushManager();
+  const subscription = await subscribeToWebPush(client, manager.registration);
+  expect(manager.subscribe).toHaveBeenCalledWith({ userVisibleOnly: true, applicationServerKey: vapid });
+  expect(await subscribeToWebPush(client, manager.registration)).toBe(subscription);
+  expect(manager.subscribe).toHaveBeenCalledTimes(1);
+  expect(bob.requests.find(({ method }) => method === "PUT")?.body).toEqual({
+    provider: "webpush",
+    endpoint: `https://push.example/${vapid}`,
+    keys: { p256dh: "p", auth: "a" },
+    applicationServerKey: vapid,
+  });
+});
+
+test("a subscription with another key is replaced", async () => {
+  serveKey("AAAA-_-_");
+  await bob.start(client);
+  const manager = new FakePushManager();
+  const former = manager.make(vapid);
+  manager.subscription = former;
+  await subscribeToWebPush(client, manager.registration);
+  expect(former.unsubscribe).toHaveBeenCalled();
+  expect(registered()).toEqual([["PUT", "https://push.example/AAAA-_-_"]]);
+});
+
+test("the person's no comes through, and nothing is registered", async () => {
+  serveKey(vapid);
+  await bob.start(client);
+  const manager = new FakePushManager();
+  manager.subscribe.mockRejectedValue(new DOMException("no", "NotAllowedError"));
+  await expect(subscribeToWebPush(client, manager.registration)).rejects.toMatchObject({
+    name: "NotAllowedError",
+  });
+  expect(registered()).toEqual([]);
+});
+
+test("it ends on both sides", async () => {
+  serveKey(vapid);
+  await bob.start(client);
+  const manager = new FakePushManager();
+  await subscribeToWebPush(client, manager.registration);
+  await unsubscribeFromWebPush(client, manager.registration);
+  expect(manager.subscription).toBeNull();
+  expect(registered().map(([method]) => method)).toEqual(["PUT", "DELETE"]);
+});
+
+/** The worker and the page together. */
+class Browser {
+  readonly worker = new FakeWorker();
+  readonly messages = new EventTarget();
+
+  constructor() {
+    vi.stubGlobal("navigator", {
+      serviceWorker: Object.assign(this.messages, {
+        startMessages() {},
+        getRegistrations: async () => [this.worker.scope.registration],
+      }),
+    });
+    handlePushes({ applicationKey, scope: this.worker.scope });
+  }
+
+  /** The page is there, and hears what the worker says. */
+  openPage(): FakeWindow {
+    const page = new FakeWindow(`${origin}/`);
+    page.postMessage = (data, ports) => {
+      this.messages.dispatchEvent(Object.assign(new Event("message"), { data, ports }));
+    };
+    this.worker.windows.push(page);
+    return page;
+  }
+}
+
+async function pushed(to = "bob"): Promise<{ out: Call; push: string }> {
+  world.server.sleeping.set("bob", {});
+  const caller = await world.device("alice").started();
+  const out = caller.callClient.callUser("bob");
+  await world.pass(50);
+  const sin = { v: 1, type: "call", id: out.callId, to, from: "alice", until: Date.now() + 45_000, key: "k" };
+  return { out, push: JSON.stringify({ sin: JSON.stringify(sin) }) };
+}
+
+test("what was tapped before the page was there is taken up by it", async () => {
+  const { worker } = new Browser();
+  const { out, push } = await pushed();
+  await worker.push(push);
+  await worker.click(worker.shown[0], "answer");
+  expect(worker.opened).toEqual([`${origin}/`]);
+  const opened = vi.fn();
+  receiveNotifications(client, opened);
+  await vi.waitFor(() => expect(opened).toHaveBeenCalled());
+  expect(opened).toHaveBeenCalledWith(expect.objectContaining({ callId: out.callId }), "answer");
+  const started = client.start();
+  await world.pass(1_500);
+  await started;
+  expect(out.state).toBe("established");
+});
+
+test("an open page takes up what is tapped, and shows what it is told to", async () => {
+  const browser = new Browser();
+  const page = browser.openPage();
+  const opened = vi.fn();
+  receiveNotifications(client, opened);
+  await bob.start(client);
+  const { out, push } = await pushed();
+  await browser.worker.push(push);
+  await browser.worker.click(browser.worker.shown[0]);
+  expect([page.focused, browser.worker.opened]).toEqual([true, []]);
+  await world.pass(50);
+  expect(calls.map(({ callId }) => callId)).toEqual([out.callId]);
+  expect(opened).toHaveBeenCalledWith(expect.objectContaining({ callId: out.callId }), "");
+});
+
+test("a push for the page in front rings there, as any other call", async () => {
+  const browser = new Browser();
+  browser.openPage().focused = true;
+  const opened = vi.fn();
+  receiveNotifications(client, opened);
+  await bob.start(client);
+  const { push } = await pushed();
+  await browser.worker.push(push);
+  await world.pass(50);
+  expect(browser.worker.shown).toEqual([]);
+  expect(calls[0]?.details.applicationStateWhenReceived).toBe("active");
+  expect(opened).not.toHaveBeenCalled();
+});
+
+test("a push for another user than the page's is shown", async () => {
+  const browser = new Browser();
+  browser.openPage().focused = true;
+  receiveNotifications(client);
+  const { push } = await pushed("carol");
+  await browser.worker.push(push);
+  expect(browser.worker.titles).toEqual(["Incoming call"]);
+});
+
+test("a call that is answered or over in the page takes its notification away, a missed one stays", async () => {
+  const { worker } = new Browser();
+  receiveNotifications(client);
+  await bob.start(client);
+  const { out, push } = await pushed();
+  await worker.push(push);
+  client.push.relayRemotePushNotification(push);
+  await world.pass(50);
+  expect(worker.titles).toEqual(["Incoming call"]);
+  calls[0]?.answer();
+  await world.pass(100);
+  expect(worker.shown).toEqual([]);
+
+  const cancel = push
+    .replace('\\"call\\"', '\\"cancel\\"')
+    .replace('\\"key\\"', '\\"cause\\":\\"canceled\\",\\"key\\"');
+  await worker.push(cancel);
+  out.hangup();
+  await world.pass(100);
+  expect(worker.titles).toEqual(["Missed call"]);
+});
+
+test("other messages of the page's own worker, and those after the end, are left alone", async () => {
+  const browser = new Browser();
+  const page = browser.openPage();
+  const stop = receiveNotifications(client);
+  for (const data of [null, "hello", { type: "reload" }]) page.postMessage(data, []);
+  stop();
+  await leave({ sin: "{}", action: "" });
+  const answered = vi.fn();
+  page.postMessage({ carillonPush: { sin: "{}", action: "" } }, [{ postMessage: answered }] as never);
+  expect(answered).not.toHaveBeenCalled();
+});
