@@ -69,6 +69,7 @@ describe("the stand-ins from another process", () => {
   it("takes nothing that a foreign page could send without asking", async () => {
     const trouble = { provider: "apns", trouble: { kind: "never" } };
     expect((await ask("POST", "/troubles", trouble, "text/plain")).status).toBe(415);
+    expect((await ask("POST", "/clock")).status).toBe(415);
     expect(await ask("POST", "/troubles", 5)).toEqual({ status: 400, body: "no JSON" });
     expect((await ask("POST", "/keys", { provider: "apns", publicKey: "x" })).status).toBe(400);
   });

@@ -32,7 +32,8 @@ export function control(providers, { method, path, headers, body }) {
   const route = routes[`${method} ${pathname}`];
   if (!route) return undefined;
   // A page of somebody else's in the same browser can send a form here, but not this without being allowed to.
-  if (body.length > 0 && headers["content-type"] !== json["content-type"])
+  const needsJson = method === "POST" || body.length > 0;
+  if (needsJson && headers["content-type"] !== json["content-type"])
     return { status: 415, body: "application/json, please" };
   const given = body.length > 0 ? parseObject(body.toString()) : {};
   if (!given) return { status: 400, body: "no JSON" };
