@@ -38,7 +38,12 @@ export default defineConfig({
     projects: [
       {
         // From its source, so that no build of the SDK has to come first.
-        resolve: { alias: { "@carillon/sdk": `${import.meta.dirname}/sdk/src/index.ts` } },
+        resolve: {
+          alias: [
+            { find: /^@carillon\/sdk$/, replacement: `${import.meta.dirname}/sdk/src/index.ts` },
+            { find: /^@carillon\/sdk\//, replacement: `${import.meta.dirname}/sdk/src/` },
+          ],
+        },
         test: {
           name: "unit",
           environment: "node",

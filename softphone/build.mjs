@@ -18,7 +18,12 @@ export async function buildSoftphone(outdir = at("../dist/softphone")) {
     // What is served as it is: page, icon, manifest and the security headers.
     cp(at("public"), outdir, { recursive: true }),
     build({
-      entryPoints: { app: at("src/main.tsx"), style: at("style.css") },
+      // The service worker is at the root: that is as far as its pages go.
+      entryPoints: {
+        app: at("src/main.tsx"),
+        style: at("style.css"),
+        "service-worker": at("src/service-worker.ts"),
+      },
       outdir,
       bundle: true,
       minify: true,
@@ -28,12 +33,16 @@ export async function buildSoftphone(outdir = at("../dist/softphone")) {
       jsx: "automatic",
       jsxImportSource: "preact",
       // From the source, so that no build of the SDK has to come first.
-      alias: { "@carillon/sdk": at("../sdk/src/index.ts") },
+      alias: {
+        "@carillon/sdk": at("../sdk/src/index.ts"),
+        "@carillon/sdk/service-worker": at("../sdk/src/service-worker.ts"),
+        "@carillon/sdk/web-push": at("../sdk/src/web-push.ts"),
+      },
       logLevel: "warning",
     }),
   ]);
   // In place and tidied afterwards: a server that is running has its page all the time.
-  const built = new Set([...(await readdir(at("public"))), "app.js", "style.css"]);
+  const built = new Set([...(await readdir(at("public"))), "app.js", "style.css", "service-worker.js"]);
   const stale = (await readdir(outdir)).filter((name) => !built.has(name));
   await Promise.all(stale.map((name) => rm(join(outdir, name), { recursive: true })));
   return outdir;

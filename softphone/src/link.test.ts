@@ -10,6 +10,13 @@ describe("the link of npm start", () => {
     });
   });
 
+  it("may say what a push said", () => {
+    const push = JSON.stringify({ v: 1, name: "Ann & Bob + 1" });
+    const link = { key: "abc", user: "bob", token: "x", push };
+    expect(parseLink(`#key=abc&user=bob&token=x&push=${encodeURIComponent(push)}`)).toEqual(link);
+    expect(parseLink(linkWithoutToken(link))).toEqual({ key: "abc", user: "bob", token: "" });
+  });
+
   it("has empty parts where nothing was given", () => {
     expect(parseLink("")).toEqual({ key: "", user: "", token: "" });
   });

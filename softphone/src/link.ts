@@ -4,15 +4,23 @@ export interface Link {
   user: string;
   /** A registration token; works once. */
   token: string;
+  /** What a push says, for a phone that was woken by it. */
+  push?: string;
 }
 
-/** Reads `#key=…&user=…&token=…`; what is missing is empty. */
+/** Reads `#key=…&user=…&token=…&push=…`; what is missing is empty. */
 export function parseLink(hash: string): Link {
   const values = new URLSearchParams(hash.replace(/^#/, ""));
-  return { key: values.get("key") ?? "", user: values.get("user") ?? "", token: values.get("token") ?? "" };
+  const push = values.get("push");
+  return {
+    key: values.get("key") ?? "",
+    user: values.get("user") ?? "",
+    token: values.get("token") ?? "",
+    ...(push && { push }),
+  };
 }
 
-/** The address without its token: a reload signs in with the instance that is stored by then. */
+/** The address with nothing that works once: a reload signs in with the instance that is stored by then. */
 export function linkWithoutToken({ key, user }: Pick<Link, "key" | "user">): string {
   return `#${new URLSearchParams({ key, user })}`;
 }

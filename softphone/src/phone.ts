@@ -1,5 +1,12 @@
 /** The softphone without its looks: who is signed in, the calls, the messages, what went wrong, what is remembered. */
-import { CarillonClient, type CarillonError, checkEnvironment, type EnvironmentIssue } from "@carillon/sdk";
+import {
+  CarillonClient,
+  type CarillonError,
+  checkEnvironment,
+  type EnvironmentIssue,
+  type NotificationResult,
+} from "@carillon/sdk";
+import { receiveNotifications } from "@carillon/sdk/web-push";
 import { Desk } from "./desk";
 import { type Link, linkWithoutToken } from "./link";
 import { EventLog } from "./log";
@@ -8,6 +15,8 @@ import { type Problem, problemOf, signInProblem } from "./problem";
 import { type Remembered, recall, remember, type Theme, withRecent } from "./remembered";
 import { Sound } from "./sound";
 import { endTone, toneOf } from "./tones";
+import { Wake, type WakeBrowser } from "./wake";
+import { endWords } from "./words";
 
 /** Everything that exists only while somebody is signed in. */
 export interface Session {
@@ -17,6 +26,7 @@ export interface Session {
   desk: Desk;
   post: Post;
   sound: Sound;
+  wake: Wake;
 }
 
 export class Phone {
@@ -26,10 +36,14 @@ export class Phone {
   /** What the browser lacks, until it is dismissed. */
   issues: EnvironmentIssue[] = [];
   helpShown = false;
+  settingsShown = false;
   remembered: Remembered = recall(localStorage);
   #connected = false;
   /** The browser says that it has no network, and nothing has come through since. */
   #cutOff = false;
+  /** Whose conversation is to be opened as soon as somebody is signed in. */
+  #toOpen: string[] = [];
+  #unlisten = () => {};
   readonly log: EventLog;
   readonly changed: () => void;
 
@@ -73,8 +87,11 @@ export class Phone {
         applicationKey: link.key,
         userId: link.user,
         environmentHost: location.origin,
+        displayName: this.remembered.name,
       });
       this.#watch(client, link);
+      // The phone was woken by it.
+      if (link.push) this.#opened(client.push.relayLocalNotification({ sin: link.push }));
       client.setSupportActiveConnectionInBackground(true);
       await client.start();
       client.startListeningOnActiveConnection();
@@ -84,7 +101,7 @@ export class Phone {
       else if (!quietly) this.problem = askForToken;
       await client?.terminate();
     }
-    // Used or useless by now: a token has no business in the address bar, nor in the history.
+    // Used or useless by now: they have no business in the address bar, nor in the history.
     history.replaceState(null, "", linkWithoutToken(link));
     this.signingIn = false;
     this.changed();
@@ -99,7 +116,7 @@ export class Phone {
       this.failed(thrown);
     }
     this.session?.post.forget();
-    this.session = undefined;
+    this.#left();
     this.#connected = false;
     this.changed();
   }
@@ -116,9 +133,46 @@ export class Phone {
     this.changed();
   }
 
+  /** What others see of this person. */
+  setName(name: string): void {
+    try {
+      this.session?.client.push.setDisplayName(name.trim());
+      this.#remember({ name: name.trim() });
+    } catch (thrown) {
+      this.failed(thrown);
+    }
+  }
+
   setTheme(theme: Theme): void {
     this.#remember({ theme });
     this.changed();
+  }
+
+  /** A push that the person saw, or whose call is over: what is there to show of it. */
+  #opened({ isMessage, isCall, remoteUserId, displayName, canceled, timedOut }: NotificationResult): void {
+    if (isMessage && remoteUserId) {
+      if (this.session) this.session.post.openWith([remoteUserId]);
+      else this.#toOpen = [remoteUserId];
+    }
+    if (isCall && (canceled || timedOut)) {
+      const words = endWords(
+        canceled ?? "timeout",
+        "incoming",
+        displayName ?? remoteUserId ?? "somebody",
+        null,
+      );
+      this.log.add("call", `${words} (${canceled ?? "it rings no more"})`, "warn");
+      if (remoteUserId) this.#remember({ recent: withRecent(this.remembered.recent, remoteUserId) });
+      this.changed();
+    }
+  }
+
+  /** Nobody is signed in any more. */
+  #left(): void {
+    this.#unlisten();
+    this.#unlisten = () => {};
+    this.session = undefined;
+    this.settingsShown = false;
   }
 
   #remember(what: Partial<Remembered>): void {
@@ -170,11 +224,22 @@ export class Phone {
         later: (ms, run) => setTimeout(run, ms),
       },
     );
+    const wake = new Wake(client, link.key, browserToWake, {
+      changed: this.changed,
+      wanted: (on) => this.#remember({ wake: on }),
+    });
     client.on("started", () => {
       log.add("client", "started");
-      this.session = { key: link.key, user: link.user, client, desk, post, sound };
+      this.session = { key: link.key, user: link.user, client, desk, post, sound, wake };
+      if (this.remembered.wake) void wake.resume();
+      const [person] = this.#toOpen.splice(0);
+      if (person) post.openWith([person]);
       this.changed();
     });
+    client.push.on("callOver", (result) => this.#opened(result));
+    if ("serviceWorker" in navigator) {
+      this.#unlisten = receiveNotifications(client, (result) => this.#opened(result));
+    }
     client.on("stopped", () => log.add("client", "stopped"));
     client.on("failed", (error: CarillonError) => {
       log.add("client", `failed: ${error.code} ${error.message}`, "error");
@@ -182,7 +247,7 @@ export class Phone {
       void client.terminate();
       if (this.session?.client !== client) return;
       // The instance was revoked, or the client cannot go on: back to the form.
-      this.session = undefined;
+      this.#left();
       this.#connected = false;
       this.failed(error);
     });
@@ -203,6 +268,12 @@ export class Phone {
     });
   }
 }
+
+const browserToWake: WakeBrowser = {
+  serviceWorker: "PushManager" in globalThis ? navigator.serviceWorker : undefined,
+  permission: () => Notification.requestPermission(),
+  granted: () => globalThis.Notification?.permission === "granted",
+};
 
 const askForToken: Problem = {
   message: "This browser is not signed in as this user yet.",

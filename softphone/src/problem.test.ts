@@ -10,15 +10,14 @@ describe("problems", () => {
     expect(problemOf(error(40102))).toEqual({ message: "No.", hint: "Do.", code: 40102, reference: "r1" });
   });
 
-  it("say of a wrong argument what is wrong with it", () => {
-    const wrong = new CarillonError({
-      errorCode: 60007,
-      name: "invalidUse",
-      message: "No.",
-      hint: "See `detail`.",
-      detail: "userId is too long.",
-    });
-    expect(problemOf(wrong)).toEqual({ message: "userId is too long.", hint: "", code: 60007 });
+  it.each([
+    ["not a user id", "A user id has 1 to 40 letters, digits or signs, and no spaces."],
+    ["applicationKey: not a lowercase GUID", "An application key is a GUID in lowercase letters."],
+    ["too many calls", "Too many calls."],
+    ["Said already.", "Said already."],
+  ])("say of a wrong argument what is wrong with it: %s", (detail, message) => {
+    const body = { errorCode: 60007, name: "invalidUse" as const, message: "No.", hint: "See `detail`." };
+    expect(problemOf(new CarillonError({ ...body, detail }))).toEqual({ message, hint: "", code: 60007 });
   });
 
   it("say which rule a value breaks", () => {

@@ -14,13 +14,22 @@ export function problemOf(thrown: unknown): Problem {
   if (thrown instanceof CarillonError) {
     const { message, hint, code, reference, body } = thrown;
     // Of a wrong argument only the detail means something to the person who typed it.
-    if (thrown.errorName === "invalidUse" && body.detail) return { message: body.detail, hint: "", code };
+    if (thrown.errorName === "invalidUse" && body.detail) {
+      return { message: plainly(body.detail), hint: "", code };
+    }
     // Its hint says to look at the detail, which is a part of the message.
     const seen = thrown.errorName === "invalidValue" && body.detail !== undefined;
     return { message, hint: seen ? "" : hint, code, reference };
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return { message, hint: "Reload the page and try again; the event log below may say more." };
+}
+
+/** What the SDK says tersely to a developer, for whoever typed it. */
+function plainly(detail: string): string {
+  if (detail === "not a user id") return "A user id has 1 to 40 letters, digits or signs, and no spaces.";
+  if (detail.startsWith("applicationKey")) return "An application key is a GUID in lowercase letters.";
+  return `${detail.charAt(0).toUpperCase()}${detail.slice(1)}${/[.!?]$/.test(detail) ? "" : "."}`;
 }
 
 const newToken =

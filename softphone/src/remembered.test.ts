@@ -14,14 +14,31 @@ function memory(initial?: string) {
 describe("what the page remembers", () => {
   it("comes back as it went", () => {
     const storage = memory();
-    const what = { key: "k", user: "alice", recent: ["bob"], theme: "dark" as const };
+    const what = {
+      key: "k",
+      user: "alice",
+      recent: ["bob"],
+      theme: "dark" as const,
+      name: "Alice",
+      wake: true,
+    };
     remember(storage, what);
     expect(recall(storage)).toEqual(what);
   });
 
-  it.each(["", "{", "7", "null", '{"recent":"bob","theme":5,"key":[]}'])("starts afresh from %j", (text) => {
-    expect(recall(memory(text))).toEqual({ key: "", user: "", recent: [], theme: "auto" });
-  });
+  it.each(["", "{", "7", "null", '{"recent":"bob","theme":5,"key":[],"name":1,"wake":"yes"}'])(
+    "starts afresh from %j",
+    (text) => {
+      expect(recall(memory(text))).toEqual({
+        key: "",
+        user: "",
+        recent: [],
+        theme: "auto",
+        name: "",
+        wake: false,
+      });
+    },
+  );
 
   it("survives a storage that refuses", () => {
     const refusing = {

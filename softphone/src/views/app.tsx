@@ -7,6 +7,7 @@ import { IncomingCard } from "./incoming-card";
 import { LogPanel } from "./log-panel";
 import { Messages } from "./messages/pane";
 import { Notices } from "./notices";
+import { Settings } from "./settings";
 import { SignIn } from "./sign-in";
 import { Waiting } from "./waiting";
 
@@ -23,6 +24,7 @@ export function App({ phone }: { phone: Phone }) {
         <LogPanel log={phone.log} />
       </aside>
       {phone.helpShown && <Help phone={phone} />}
+      {phone.settingsShown && phone.session && <Settings phone={phone} session={phone.session} />}
     </div>
   );
 }

@@ -52,6 +52,21 @@ export function Header({ phone }: { phone: Phone }) {
           <button
             type="button"
             class="plain"
+            title="Your name, and being woken"
+            aria-label="Your name, and being woken"
+            data-testid="settings"
+            onClick={() => {
+              phone.settingsShown = true;
+              phone.changed();
+            }}
+          >
+            <Icon name={session.wake.on ? "bell" : "asleep"} />
+          </button>
+        )}
+        {session && (
+          <button
+            type="button"
+            class="plain"
             title="Sign out"
             aria-label="Sign out"
             data-testid="sign-out"
