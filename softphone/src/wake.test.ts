@@ -108,6 +108,19 @@ describe("waking this browser", () => {
     ]);
   });
 
+  it("is on when the push service answers after all", async () => {
+    const { make, pushManager, subscription } = setUp();
+    let answer: (value: typeof subscription) => void = () => {};
+    pushManager.subscribe.mockReturnValue(new Promise((resolve) => (answer = resolve)));
+    const wake = make();
+    const turning = wake.turnOn();
+    await vi.advanceTimersByTimeAsync(15_000);
+    await turning;
+    answer(subscription);
+    await vi.advanceTimersByTimeAsync(0);
+    expect([wake.on, wake.problem]).toEqual([true, undefined]);
+  });
+
   it("says how an application gets a key", () => {
     const body = {
       errorCode: 40400,

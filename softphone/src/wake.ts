@@ -49,9 +49,14 @@ export class Wake {
       if (!serviceWorker) throw noPushes;
       if ((await this.#browser.permission()) !== "granted") throw refused;
       await serviceWorker.register(`/service-worker.js?key=${this.#key}`);
-      await inTime(subscribeToWebPush(this.#client, await serviceWorker.ready));
-      this.on = true;
-      this.#events.wanted(true);
+      const subscribed = subscribeToWebPush(this.#client, await serviceWorker.ready).then(() => {
+        // It may come when nobody waits for it any more.
+        this.on = true;
+        this.problem = undefined;
+        this.#events.wanted(true);
+        this.#events.changed();
+      });
+      await inTime(subscribed);
     });
   }
 

@@ -43,7 +43,9 @@ export function Settings({ phone, session }: { phone: Phone; session: Session })
             Wake this browser
           </button>
           <p id="wake-words" class="quiet">
-            Calls and messages come as notifications while no page of the softphone is open.
+            {busy
+              ? "Asking the browser's push service …"
+              : "Calls and messages come as notifications while no page of the softphone is open."}
           </p>
         </div>
         {problem && (

@@ -79,6 +79,11 @@ export class Phone {
     });
   }
 
+  /** A page that is there already. */
+  static of(page: Page, user: string): Phone {
+    return new Phone(page, user);
+  }
+
   /** Opens a page, signs the user in, and listens for calls. */
   static async open(name: string, options: PhoneOptions = {}): Promise<Phone> {
     const { server = inject("server"), url = server.url, user = someone(name) } = options;
