@@ -18,6 +18,8 @@ export interface PushBatch {
 export interface PushTarget {
   instanceId: string;
   device: PushDevice;
+  /** When it was registered, milliseconds since 1970: a report is about this registration and no later one. */
+  registered: number;
 }
 
 /** On the smallest plan a request may ask 50 others: one for each, and a few for credentials and reports. */
@@ -28,7 +30,10 @@ export interface PushSending {
   send(batch: PushBatch): Promise<void>;
 }
 
-/** The outcome of first attempts, or of later ones, to the hub: `UserHub.pushed()`. */
+/**
+ * The outcome of first attempts, or of later ones, to the hub: `UserHub.pushed()`. It answers the
+ * instances whose token it has dropped.
+ */
 export interface PushReport {
   push: string;
   results: PushResult[];
@@ -42,12 +47,16 @@ export interface PushResult {
    * token; `failed`: nothing more will be tried.
    */
   result: "sent" | "later" | "dead" | "failed";
-  /** Of `dead`: the token or endpoint, and when it went (milliseconds since 1970), where the provider says. */
+  /**
+   * Of `dead`: the token or endpoint, the registration that it was of, and when it went (milliseconds
+   * since 1970), where the provider says.
+   */
   token?: string;
+  registered?: number;
   since?: number;
 }
 
-/** Before a later attempt: `UserHub.pushWanted()` gives the device as it is now, or null: nobody wants it any more. */
+/** Before a later attempt: `UserHub.pushWanted()` gives the target as it is now, or null: nobody wants it any more. */
 export interface PushQuestion {
   push: string;
   content: PushContent;
