@@ -15,6 +15,11 @@ useBrowser();
 
 async function aliceAndSleeper() {
   const [alice, bob] = await Promise.all([Phone.open("alice"), Sleeper.open("bob")]);
+  const online = () =>
+    alice.page
+      .evaluate((user) => window.harness.client?.presence(user), bob.user)
+      .then((found) => found?.online);
+  await expect.poll(online, soon).toBe(false);
   return { alice, bob };
 }
 
@@ -130,8 +135,8 @@ test("a browser that refuses notifications says so in words", async () => {
   const phone = await Phone.open("bob", { start: false });
   const { url, applicationKey: key, ...server } = inject("server");
   const token = await mintToken({ url, applicationKey: key, ...server }, phone.user);
+  await phone.page.goto("about:blank");
   await phone.page.goto(`${url}/#${new URLSearchParams({ key, user: phone.user, token })}`);
-  await phone.page.reload();
   await phone.page.getByTestId("settings").click();
   await phone.page.getByTestId("wake").click();
   await expect.poll(() => text(phone, "wake-problem"), soon).toEqual([expect.stringContaining("refused")]);
