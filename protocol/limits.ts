@@ -69,6 +69,8 @@ export const serverLimits = {
   pushPairs: 100,
   /** That a call was missed is worth knowing for so long; a device that was off hears of it then. */
   missedCallHours: 24,
+  /** A connection that has said nothing for so long, not even a ping, counts as gone where pushes are concerned. */
+  silentSeconds: 60,
   /** Messages that come for a sleeping user within this time are one push. */
   messagePushSeconds: 5,
   pushCredentialsPerApplication: 100,

@@ -99,6 +99,11 @@ export class Mailbox {
     return this.#log.last - Math.max(this.#progress.delivered, this.#log.first - 1);
   }
 
+  /** The last one that came, if it is kept. */
+  get newest(): Letter | undefined {
+    return this.#log.read(this.#log.last - 1, { count: 1, size: 0 })[0];
+  }
+
   /** D1 has something to learn, as far as is known. */
   get unarchived(): boolean {
     const { archived, stated, delivered } = this.#progress;

@@ -67,14 +67,14 @@ describe("a call's push", () => {
     book.call(call, app, ["phone", "tablet", "watch"], true, T0);
     book.report("call:c1", told(["phone", "tablet", "watch"]));
     restart();
-    const over = book.over("c1", "otherDeviceAnswered", (id) => id === "tablet", T0 + 3 * second);
+    const over = book.over(call, "otherDeviceAnswered", (id) => id === "tablet", T0 + 3 * second);
     expect(over).toMatchObject({
       push: "cancel:c1",
       content: { type: "cancel", cause: "otherDeviceAnswered", callId: "c1" },
       instances: ["phone", "watch"],
     });
     expect(over?.content).not.toHaveProperty("headers");
-    expect(book.over("c1", "hungUp", nobodyKnows, T0 + 4 * second)).toBeNull();
+    expect(book.over(call, "hungUp", nobodyKnows, T0 + 4 * second)).toBeNull();
     restart();
     expect(due(11)).toMatchObject([{ push: "cancel:c1", instances: ["phone", "watch"] }]);
     book.report("cancel:c1", told(["phone", "watch"]));
@@ -83,14 +83,14 @@ describe("a call's push", () => {
 
   it("does not take a late report on the call for one on its end", () => {
     book.call(call, app, ["phone"], true, T0);
-    book.over("c1", "canceled", nobodyKnows, T0 + second);
+    book.over(call, "canceled", nobodyKnows, T0 + second);
     book.report("call:c1", told(["phone"]));
     expect(due(9)).toMatchObject([{ push: "cancel:c1", instances: ["phone"] }]);
   });
 
   it("leaves nothing behind when everybody knows", () => {
     book.call(call, app, ["phone"], true, T0);
-    expect(book.over("c1", "hungUp", () => true, T0 + second)).toBeNull();
+    expect(book.over(call, "hungUp", () => true, T0 + second)).toBeNull();
     expect(store.size).toBe(0);
   });
 
@@ -98,7 +98,7 @@ describe("a call's push", () => {
     book.call(call, app, ["phone"], true, T0);
     expect(book.isWanted("call:c1", T0 + 44 * second)).toBe(true);
     expect(book.isWanted("call:c1", T0 + 45 * second)).toBe(false);
-    book.over("c1", "timeout", nobodyKnows, T0 + 45 * second);
+    book.over(call, "timeout", nobodyKnows, T0 + 45 * second);
     expect(book.isWanted("call:c1", T0 + 1)).toBe(false);
     expect(book.isWanted("cancel:c1", T0 + 3_600 * second)).toBe(true);
     expect(book.isWanted("cancel:c1", T0 + (serverLimits.missedCallHours * 3_600 + 45) * second)).toBe(false);
@@ -115,6 +115,59 @@ describe("a call's push", () => {
     restart();
     const { unreachable: found } = book.report("call:c1", told(["tablet"], last));
     expect(found?.callId).toBe(unreachable ? "c1" : undefined);
+  });
+
+  it("tells again that it has reached nobody until that is known", () => {
+    book.call(call, app, ["phone"], true, T0);
+    expect(book.report("call:c1", told(["phone"], "dead")).unreachable).toBeDefined();
+    expect(book.report("call:c1", told(["phone"], "dead")).unreachable).toBeDefined();
+    restart();
+    expect(book.unreachable(T0 + 7 * second)).toEqual([]);
+    expect(book.unreachable(T0 + 8 * second)).toMatchObject([{ callId: "c1" }]);
+    book.told(call);
+    expect(book.unreachable(T0 + 8 * second)).toEqual([]);
+    expect(book.next).toBeNull();
+  });
+
+  it("has reached nobody when what the queue tried comes to nothing, and somebody when it does not", () => {
+    book.call(call, app, ["phone"], true, T0);
+    expect(book.report("call:c1", told(["phone"], "later")).unreachable).toBeUndefined();
+    expect(book.report("call:c1", told(["phone"], "dead")).unreachable).toBeDefined();
+    book.call({ ...call, callId: "c2" }, app, ["phone"], true, T0);
+    book.report("call:c2", told(["phone"], "sent"));
+    // The first report is late.
+    book.report("call:c2", told(["phone"], "later"));
+    expect(book.report("call:c2", told(["phone"], "dead")).unreachable).toBeUndefined();
+  });
+
+  it("is not followed by its end at a device that got nothing", () => {
+    book.call(call, app, ["phone", "tablet", "watch"], true, T0);
+    book.report("call:c1", [...told(["phone"], "failed"), ...told(["tablet"], "later"), ...told(["watch"])]);
+    expect(book.over(call, "canceled", nobodyKnows, T0 + second)?.instances).toEqual(["watch"]);
+  });
+
+  it("is extended to a device that has gone while it rings", () => {
+    book.call(call, app, ["phone"], false, T0);
+    expect(book.call(call, app, ["phone", "tablet"], false, T0 + second)?.instances).toEqual(["tablet"]);
+    expect(book.over(call, "canceled", nobodyKnows, T0 + 2 * second)?.instances).toEqual(["phone", "tablet"]);
+    expect(book.call(call, app, ["watch"], false, T0 + 3 * second)).toBeNull();
+  });
+
+  it("is another one's than that of another application's call with the same id", () => {
+    book.call(call, app, ["phone"], true, T0);
+    const other = { ...call, origin: "cb0a1d96-c69d-4ac7-b529-f84fffbf8722" };
+    expect(book.call(other, "other", ["phone"], true, T0)?.push).not.toBe("call:c1");
+    book.over(other, "canceled", nobodyKnows, T0);
+    expect(book.isWanted("call:c1", T0)).toBe(true);
+  });
+
+  it("has an end that the queue may still have to tell", () => {
+    book.call(call, app, ["phone", "tablet"], true, T0);
+    book.over(call, "canceled", nobodyKnows, T0);
+    book.report("cancel:c1", [...told(["phone"], "later"), ...told(["tablet"])]);
+    expect(book.isWanted("cancel:c1", T0 + second)).toBe(true);
+    book.report("cancel:c1", told(["phone"]));
+    expect(store.size).toBe(0);
   });
 
   it("is forgotten when nobody ever says that the call is over", () => {
@@ -159,7 +212,20 @@ describe("messages", () => {
     book.message(message("m2"), app, ["phone"], T0 + second);
     expect(due(5, [])).toEqual([]);
     expect(book.next).toBeNull();
-    expect(book.isWanted("message:m1", T0 + 6 * second)).toBe(false);
+  });
+
+  it("are sent again only to those who sleep", () => {
+    book.message(message("m1"), app, ["phone", "tablet"], T0);
+    expect(due(40, ["tablet"])).toMatchObject([{ instances: ["tablet"] }]);
+  });
+
+  it("that the queue has stay wanted, whatever becomes of the other devices", () => {
+    book.message(message("m1"), app, ["phone", "tablet"], T0);
+    book.report("message:m1", told(["phone"], "later"));
+    // The tablet is never reported on.
+    for (let turn = 1; turn < 10; turn += 1) due(turn * 1_000, ["phone", "tablet"]);
+    expect(book.next).toBeNull();
+    expect(book.isWanted("message:m1", T0 + 20_000 * second)).toBe(true);
   });
 
   it("are tried again later by the queue only where no newer one was pushed", () => {

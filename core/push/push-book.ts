@@ -30,11 +30,13 @@ interface Job {
   content: PushContent;
   /** The devices that nobody has reported on. */
   open: string[];
-  /** Of a call: all that were pushed. */
-  all?: string[];
-  /** Of a call: no device is connected, and the push has not reached one yet. */
-  unreached?: true;
-  /** When it is looked at; missing: everything has been reported. */
+  /** Not of messages: those for which the queue has a later attempt. */
+  queued: string[];
+  /** Not of messages: those whose provider has taken it. */
+  got: string[];
+  /** Of a call: no device is connected, so that it is over when the pushes reach nobody. */
+  alone?: true;
+  /** When it is looked at; missing: there is nothing to wait for. */
   due?: number;
   tries: number;
   /** Of messages: a newer one, which waits for its turn. */
@@ -46,7 +48,7 @@ const reportMs = { call: 8_000, cancel: 8_000, message: 40_000 };
 const triesMax = 5;
 const mail = "mail";
 
-/** Storage keys: `push:{callId}` and `push:mail`. */
+/** Storage keys: `push:{callId}` (with `{origin}/` for another application's call) and `push:mail`. */
 export class PushBook {
   /** Milliseconds since 1970: no message is pushed before. */
   #mailFrom = 0;
@@ -55,7 +57,10 @@ export class PushBook {
 
   constructor(private readonly kv: KeyValue) {}
 
-  /** A call is pushed to these devices. `alone`: no device is connected. Null when that was done before. */
+  /**
+   * A call is pushed to these devices, or to these as well. `alone`: no device is connected. Null
+   * when that was done before, or the call is over.
+   */
   call(
     content: CallPush,
     application: string,
@@ -64,91 +69,110 @@ export class PushBook {
     now: number,
   ): DuePush | null {
     this.#sweep(now);
-    if (this.#job(content.callId)) return null;
-    const job: Job = { application, content, open: instances, all: instances, tries: 1 };
-    if (alone) job.unreached = true;
-    return this.#send(content.callId, job, now);
+    const name = nameOf(content);
+    const fresh: Job = { application, content, open: [], queued: [], got: [], tries: 0 };
+    const job = this.#job(name) ?? { ...fresh, ...(alone && { alone }) };
+    const known = new Set([...job.open, ...job.queued, ...job.got]);
+    const added = instances.filter((instanceId) => !known.has(instanceId));
+    if (job.content.type !== "call" || added.length === 0) return null;
+    const due = this.#send(
+      name,
+      { ...job, open: [...job.open, ...added], tries: Math.max(1, job.tries) },
+      now,
+    );
+    return { ...due, instances: added };
   }
 
-  /** A call is over, or another device has it: the pushed devices that do not know are told. */
+  /**
+   * A call is over, or another device has it: those of the pushed devices that do not know are told.
+   * A device that got nothing is not, since iOS takes every VoIP push for a call.
+   */
   over(
-    callId: string,
+    call: Pick<CallPush, "callId" | "origin">,
     cause: CancelPush["cause"],
     knows: (instanceId: string) => boolean,
     now: number,
   ): DuePush | null {
-    const job = this.#job(callId);
+    const name = nameOf(call);
+    const job = this.#job(name);
     if (job?.content.type !== "call") return null;
+    const { application, got } = job;
     const { headers: _, ...about } = job.content;
-    const open = (job.all ?? []).filter((instanceId) => !knows(instanceId));
-    if (open.length === 0) {
-      this.kv.delete(keyOf(callId));
-      return null;
-    }
-    const { application } = job;
-    return this.#send(
-      callId,
-      { application, content: { ...about, type: "cancel", cause }, open, tries: 1 },
-      now,
-    );
+    const open = [...new Set([...job.open, ...got])].filter((instanceId) => !knows(instanceId));
+    const content: CancelPush = { ...about, type: "cancel", cause };
+    if (open.length > 0)
+      return this.#send(name, { application, content, open, queued: [], got: [], tries: 1 }, now);
+    this.kv.delete(keyOf(name));
+    return null;
   }
 
   /** A message came while the user sleeps. Null when it waits for its turn: what comes soon after a push is one push. */
   message(content: MessagePush, application: string, instances: string[], now: number): DuePush | null {
-    if (now >= this.#mailFrom)
-      return this.#send(mail, { application, content, open: instances, tries: 1 }, now);
+    const fresh: Job = { application, content, open: instances, queued: [], got: [], tries: 1 };
+    if (now >= this.#mailFrom) return this.#send(mail, fresh, now);
     // What it says may be lost with this memory; that there is something to say may not.
     this.#newest = content;
-    const job = this.#job(mail) ?? { application, content, open: [], tries: 1 };
+    const job = this.#job(mail) ?? { ...fresh, open: [] };
     const due = Math.min(job.due ?? this.#mailFrom, this.#mailFrom);
     if (!job.waiting) this.#put(mail, { ...job, waiting: content, due });
     return null;
   }
 
-  /** Devices were reported on. `unreachable`: a call that has reached nobody, and nobody is left to try. */
+  /**
+   * Devices were reported on, by a first attempt or a later one. `unreachable`: a call that has
+   * reached nobody, and nobody is left to try; to be told, and then given to {@link told}.
+   */
   report(push: string, results: readonly PushOfDevice[]): { unreachable?: CallPush } {
-    const name = nameOf(push);
-    const job = this.#job(name);
-    if (!job || pushOf(job.content) !== push) return {};
-    const reported = new Set(results.map(({ instanceId }) => instanceId));
-    const open = job.open.filter((instanceId) => !reported.has(instanceId));
-    const reached = results.some(({ result }) => result === "sent" || result === "later");
-    if (open.length === job.open.length && !(reached && job.unreached)) return {};
-    const { unreached, due, ...rest } = job;
-    const next: Job = { ...rest, open };
-    if (unreached && !reached) next.unreached = true;
-    if (due !== undefined && (open.length > 0 || job.waiting)) next.due = due;
-    if (open.length === 0 && job.content.type === "cancel") this.kv.delete(keyOf(name));
-    else this.#put(name, next);
+    const found = this.#find(push);
+    if (!found) return {};
+    const { name, job } = found;
     const { content } = job;
-    return open.length === 0 && next.unreached && content.type === "call" ? { unreachable: content } : {};
+    const next = { ...job, ...reported(job, results) };
+    if (next.open.length === 0 && !next.waiting && !isUnreached(next)) delete next.due;
+    const isDone = content.type === "cancel" && next.open.length + next.queued.length === 0;
+    if (isDone) this.kv.delete(keyOf(name));
+    else if (JSON.stringify(next) !== JSON.stringify(job)) this.#put(name, next);
+    return content.type === "call" && isUnreached(next) ? { unreachable: content } : {};
+  }
+
+  /** The calls that have reached nobody, and of which that could not be told. */
+  unreachable(now: number): CallPush[] {
+    return this.#jobs().flatMap(([, job]) =>
+      job.content.type === "call" && isUnreached(job) && (job.due ?? now) <= now ? [job.content] : [],
+    );
+  }
+
+  /** A call is known to have reached nobody. */
+  told(call: CallPush): void {
+    const name = nameOf(call);
+    const job = this.#job(name);
+    if (job?.content.type !== "call") return;
+    const { alone: _, due: __, ...rest } = job;
+    this.#put(name, rest);
   }
 
   /** Whether a push is still the one that its devices should get. */
   isWanted(push: string, now: number): boolean {
-    const content = this.#job(nameOf(push))?.content;
-    return content !== undefined && pushOf(content) === push && content.until + graceMs(content, 0) > now;
+    const content = this.#find(push)?.job.content;
+    return content !== undefined && content.until + graceMs(content, 0) > now;
   }
 
   /** What is to be sent (again) now. `sleepers`: the devices that messages are pushed to. */
   due(now: number, sleepers: () => string[]): DuePush[] {
     return this.#jobs().flatMap(([name, job]) => {
       const { due, waiting, ...rest } = job;
-      if (due === undefined || due > now) return [];
+      if (due === undefined || due > now || isUnreached(job)) return [];
       if (job.content.type === "message") {
         const asleep = new Set(sleepers());
         rest.open = waiting ? [...asleep] : rest.open.filter((instanceId) => asleep.has(instanceId));
         if (waiting) Object.assign(rest, { content: this.#newest ?? waiting, tries: 0 });
       }
-      if (
-        rest.open.length > 0 &&
-        rest.tries < triesMax &&
-        rest.content.until + graceMs(rest.content, 0) > now
-      )
-        return [this.#send(name, { ...rest, tries: rest.tries + 1 }, now)];
-      // A call's devices have to hear that it is over.
-      if (job.content.type === "call") this.#put(name, rest);
-      else this.kv.delete(keyOf(name));
+      const { content, open, tries, queued } = rest;
+      if (open.length > 0 && tries < triesMax && content.until + graceMs(content, 0) > now)
+        return [this.#send(name, { ...rest, tries: tries + 1 }, now)];
+      // A call's devices have to hear that it is over, and the queue asks whether its push is wanted.
+      if (content.type === "cancel" && queued.length === 0) this.kv.delete(keyOf(name));
+      else this.#put(name, rest);
       return [];
     });
   }
@@ -175,6 +199,13 @@ export class PushBook {
       if (content.until + graceMs(content, 60_000) <= now) this.kv.delete(keyOf(name));
   }
 
+  /** The job that a push is of, if it is still about that. */
+  #find(push: string): { name: string; job: Job } | undefined {
+    const name = push.startsWith("message:") ? mail : push.slice(push.indexOf(":") + 1);
+    const job = this.#job(name);
+    return job && pushOf(job.content) === push ? { name, job } : undefined;
+  }
+
   #job(name: string): Job | undefined {
     return this.kv.get<Job>(keyOf(name));
   }
@@ -194,12 +225,31 @@ function keyOf(name: string): string {
 
 /** A late report on a call's push must not be taken for one on its end. */
 function pushOf(content: PushContent): string {
-  return `${content.type}:${content.type === "message" ? content.messageId : content.callId}`;
+  return `${content.type}:${content.type === "message" ? content.messageId : nameOf(content)}`;
 }
 
-function nameOf(push: string): string {
-  const [type, id = ""] = push.split(":");
-  return type === "message" ? mail : id;
+/** Two applications' calls may have one id: their callers make it. */
+function nameOf({ callId, origin }: Pick<CallPush, "callId" | "origin">): string {
+  return origin ? `${origin}/${callId}` : callId;
+}
+
+/** Where each device is afterwards. What is late does not take back what is known. */
+function reported(
+  { content, ...job }: Job,
+  results: readonly PushOfDevice[],
+): Pick<Job, "open" | "queued" | "got"> {
+  const outcome = new Map(results.map(({ instanceId, result }) => [instanceId, result]));
+  const got = new Set(job.got);
+  const without = (instances: string[]) => instances.filter((instanceId) => !outcome.has(instanceId));
+  const open = without(job.open);
+  if (content.type === "message") return { open, queued: [], got: [] };
+  const having = (result: PushOfDevice["result"]) =>
+    [...outcome].flatMap(([id, one]) => (one === result && !got.has(id) ? [id] : []));
+  return { open, queued: [...without(job.queued), ...having("later")], got: [...got, ...having("sent")] };
+}
+
+function isUnreached({ alone, open, queued, got }: Job): boolean {
+  return alone === true && open.length + queued.length + got.length === 0;
 }
 
 /** That a call was missed is worth knowing also after it would have stopped ringing. */

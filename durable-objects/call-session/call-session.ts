@@ -109,6 +109,12 @@ export class CallSession extends DurableObject<Env> {
     await this.#apply({ type: "unreachable" });
   }
 
+  /** Nobody has answered yet, and it is not over. */
+  async isRinging(): Promise<boolean> {
+    await this.#started();
+    return this.#call !== undefined && this.#call.state !== "ended" && !this.#call.callee.connection;
+  }
+
   /** A device of the callee that is not connected declines. Errors: notFound, conflict. */
   async decline(from: UserAddress): Promise<Result<null>> {
     await this.#started();

@@ -33,7 +33,9 @@ export class Deliveries {
    */
   constructor(call: CallData | undefined, session: Session) {
     this.#session = session;
-    this.#sent = { caller: 0, callee: call && !call.callee.connection ? call.logs.callee.last : 0 };
+    // Devices that were pushed are told of the end by nobody else.
+    const offered = call && !call.callee.connection && !(call.pushed && call.state === "ended");
+    this.#sent = { caller: 0, callee: offered ? call.logs.callee.last : 0 };
   }
 
   /** A call starts: nothing of it has been told. */

@@ -109,6 +109,21 @@ export class CallCarrier {
     }
   }
 
+  /**
+   * A push has told the client of these calls. Only what has rung for this user lately is asked for:
+   * each question wakes a session.
+   */
+  async relay(socket: WebSocket, positions: CallPosition[]): Promise<void> {
+    const { calls } = this.connections.of(socket);
+    const has = (among: { callId: string; origin?: string }[]) => (position: CallPosition) =>
+      among.some(({ callId, origin }) => callId === position.callId && origin === position.origin);
+    const news = positions.filter((position) => !has(calls)(position));
+    const rung = news.filter(has(this.ringing.at(this.now())));
+    for (const { callId } of news.filter((position) => !rung.includes(position)))
+      send(socket, { type: "synced", callId, n: 0, unknown: true });
+    await this.resume(socket, rung, false);
+  }
+
   /** Tells the sessions of this connection's calls that its socket is gone, for a while or for good. */
   async leave(socket: WebSocket, how: "away" | "gone"): Promise<void> {
     const connection = this.connections.of(socket);

@@ -17,6 +17,8 @@ export interface Connection {
   /** Calls that this connection made or answered: their sessions want to know when it goes. */
   calls: { callId: string; origin?: string }[];
   badFrames: number;
+  /** When it last said something, about; milliseconds since 1970. Pings are not in it. */
+  heard?: number;
   /** Milliseconds since 1970: the token's or the instance's end. */
   expires?: number;
   /** It was told to close. */
@@ -42,6 +44,7 @@ export interface MailState {
 export class Connections {
   /** What the attachments say: reading one costs more than anything else that a frame needs. */
   readonly #known = new WeakMap<WebSocket, Connection>();
+  readonly #heard = new WeakMap<WebSocket, number>();
   /** The sockets that are there; null when they have to be looked up. */
   #sockets: WebSocket[] | null = null;
 
@@ -72,6 +75,21 @@ export class Connections {
     socket.serializeAttachment(connection);
     this.#known.set(socket, connection);
     return connection;
+  }
+
+  /** It said something. The attachment, which outlives a sleep, need not know it to the second. */
+  heard(socket: WebSocket, now: number): void {
+    this.#heard.set(socket, now);
+    const { heard = 0 } = this.of(socket);
+    if (now - heard > heardMs) this.change(socket, { heard: now });
+  }
+
+  /** It has said nothing for so long, not even a ping, that nobody may be there: a closed lid says no good-bye. */
+  isSilent(socket: WebSocket, now: number): boolean {
+    const { since, heard = 0 } = this.of(socket);
+    const ping = this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
+    const last = Math.max(since, heard, ping, this.#heard.get(socket) ?? 0);
+    return now - last > serverLimits.silentSeconds * 1_000;
   }
 
   /** Those that have said hello and were not told to close. */
@@ -126,6 +144,8 @@ export class Connections {
     socket.close(code, reason);
   }
 }
+
+const heardMs = 20_000;
 
 /** Whether calls ring here. */
 export function isAvailable(connection: Connection): boolean {

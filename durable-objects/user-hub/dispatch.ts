@@ -19,7 +19,7 @@ import {
 import type { Env } from "../env";
 import { userHub } from "../names";
 import { TokenBucket } from "./rate";
-import type { Receipt, Take, Taken, UserAddress } from "./rpc";
+import type { Copy, Receipt, Take, Taken, UserAddress } from "./rpc";
 
 interface Surroundings {
   env: Env;
@@ -31,10 +31,9 @@ interface Surroundings {
   wake: (time: number) => Promise<void>;
 }
 
-interface Copy {
-  message: Message;
+interface Letter {
+  copy: Copy;
   from: UserAddress;
-  displayName?: string;
   reference: string;
 }
 
@@ -50,11 +49,14 @@ const attempts = 3;
 /** Sends a user's messages to the hubs of their recipients: what comes together goes together, in order. */
 export class Dispatch {
   readonly #rate: TokenBucket;
-  readonly #lanes = new Lanes<Copy, Taken[number]>((recipient, copies) => this.#carry(recipient, copies), {
-    count: limits.messagesPerFrame,
-    size: 400_000,
-    sizeOf: ({ message: { text, to } }) => 1_500 + text.length + to.length * 20,
-  });
+  readonly #lanes = new Lanes<Letter, Taken[number]>(
+    (recipient, letters) => this.#carry(recipient, letters),
+    {
+      count: limits.messagesPerFrame,
+      size: 400_000,
+      sizeOf: ({ copy: { text, to } }) => 1_500 + text.length + to.length * 20,
+    },
+  );
 
   #retired = false;
 
@@ -85,8 +87,9 @@ export class Dispatch {
         if (!problem) stop ??= this.#tooMuch(to.length, now);
         const error = problem ?? stop;
         if (error) return { message, repeated: false, outcome: { id, failed: [], error } };
+        const copy: Copy = { ...message, ...(displayName && { displayName }) };
         const taken = await Promise.all(
-          to.map((recipient) => this.#lanes.push(recipient, { message, from, displayName, reference })),
+          to.map((recipient) => this.#lanes.push(recipient, { copy, from, reference })),
         );
         return summary(message, taken);
       }),
@@ -132,16 +135,15 @@ export class Dispatch {
     );
   }
 
-  async #carry(recipient: string, copies: Copy[]): Promise<Taken> {
+  async #carry(recipient: string, letters: Letter[]): Promise<Taken> {
     const { outbox, now, wake } = this.hub;
-    const messages = copies.map(({ message }) => message);
-    const [first] = copies;
+    const messages = letters.map(({ copy }) => copy);
+    const [first] = letters;
     if (!first) return [];
     try {
-      const { from, displayName, reference } = first;
+      const { from, reference } = first;
       const behind = outbox.has(recipient);
-      const take = { messages, displayName, reference };
-      const taken = behind ? undefined : await this.#take(from, recipient, take);
+      const taken = behind ? undefined : await this.#take(from, recipient, { messages, reference });
       const stuck = taken ? noRoomAt(taken) : 0;
       if (taken && stuck < 0) return taken;
       if (this.#retired) return messages.map(() => fail("unavailable"));

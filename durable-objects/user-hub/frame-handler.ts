@@ -96,7 +96,7 @@ export class FrameHandler {
         if (frame.calls.length > 0) await this.#inOrder(socket, () => calls.acknowledge(socket, frame));
         return;
       case "relay":
-        return this.#inOrder(socket, () => calls.resume(socket, frame.calls, false));
+        return this.#inOrder(socket, () => calls.relay(socket, frame.calls));
       case "send":
         return this.#answer(socket, frame.id, ok({ results: await this.hub.send(socket, frame) }));
       case "read": {

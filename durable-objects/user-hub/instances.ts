@@ -11,10 +11,19 @@ interface Instance extends Omit<InstanceInfo, "connections" | "push"> {
   pushData?: string;
 }
 
+/** Times in milliseconds since 1970. */
+interface DeadToken {
+  token: string;
+  registered?: number;
+  since?: number;
+}
+
 /** An installation that can be woken. */
 export interface Wakeable {
   instanceId: string;
   device?: PushDevice;
+  /** When the device was registered, milliseconds since 1970. */
+  registered: number;
   /** Push data, base64. */
   data?: string;
   /** It takes messages. */
@@ -58,9 +67,9 @@ export class Instances {
       all
         .filter(({ device, pushData }) => device || pushData !== undefined)
         .sort((one, other) => other.renewed - one.renewed)
-        .map(({ instanceId, device, pushData, noMessages }) => [
+        .map(({ instanceId, device, deviceSince = 0, pushData, noMessages }) => [
           instanceId,
-          { instanceId, device, data: pushData, messages: !noMessages },
+          { instanceId, device, registered: deviceSince, data: pushData, messages: !noMessages },
         ]),
     );
     this.#readers = all.filter((one) => !one.noMessages).map(readerOf);
@@ -77,14 +86,15 @@ export class Instances {
   setDevice(id: string, device: PushDevice | null, now: number): Result<null> {
     const instance = this.check(id, now);
     if (!instance.ok) return instance;
-    const { device: former, deviceSince: _, ...rest } = instance.value;
+    const { device: former, deviceSince = 0, ...rest } = instance.value;
     if (!device && !former) return ok(null);
     for (const other of this.#all(now)) {
       const same =
         device && other.device && tokensOf(other.device).some((token) => tokensOf(device).includes(token));
       if (same && other.instanceId !== id) this.#put({ ...other, device: undefined });
     }
-    this.#put(device ? { ...rest, device, deviceSince: now } : rest);
+    // It names the registration, too.
+    this.#put(device ? { ...rest, device, deviceSince: Math.max(now, deviceSince + 1) } : rest);
     return ok(null);
   }
 
@@ -98,13 +108,14 @@ export class Instances {
   }
 
   /**
-   * A provider says that a token is dead, `since` then (milliseconds since 1970). A device that has
-   * come with another one, or with the same one later, keeps what it has. True when it was dropped.
+   * A provider says that the token of a registration is dead, `since` then (milliseconds since 1970).
+   * A device that has registered since keeps what it has. True when it was dropped.
    */
-  dropToken(id: string, token: string, since: number | undefined): boolean {
+  dropToken(id: string, { token, registered, since }: DeadToken): boolean {
     const instance = this.kv.get<Instance>(`instance:${id}`);
     if (!instance?.device || !tokensOf(instance.device).includes(token)) return false;
     const { device, deviceSince = 0, ...rest } = instance;
+    if (registered !== undefined && registered !== deviceSince) return false;
     if (since !== undefined && since < deviceSince) return false;
     const left = withoutToken(device, token);
     this.#put(left ? { ...rest, device: left, deviceSince } : rest);

@@ -5,19 +5,12 @@ import { writeMessages, writeReads } from "../../core/messages/archive";
 import { sizeOf } from "../../core/messages/mail-log";
 import type { Mailbox } from "../../core/messages/mailbox";
 import type { Notes, Unnumbered } from "../../core/messages/notes";
-import {
-  closeCodes,
-  type MailPosition,
-  type Message,
-  type Note,
-  type ReadMessages,
-  serverLimits,
-} from "../../protocol";
+import { closeCodes, type MailPosition, type Note, type ReadMessages, serverLimits } from "../../protocol";
 import type { Env } from "../env";
 import { userHub } from "../names";
 import { type Connections, type MailState, send } from "./connections";
 import type { PushDesk } from "./push-desk";
-import type { Receipt, Taken, UserAddress } from "./rpc";
+import type { Copy, Receipt, Take, Taken, UserAddress } from "./rpc";
 
 interface Surroundings {
   env: Env;
@@ -76,38 +69,34 @@ export class MailRoom {
   }
 
   /** Stores messages and hands them to the devices. */
-  async take(
-    messages: readonly Message[],
-    displayName: string | undefined,
-    reference: string,
-  ): Promise<Taken> {
+  async take({ messages, reference }: Take): Promise<Taken> {
     const { mailbox, now } = this.hub;
     const before = mailbox.last;
     const taken: Taken = mailbox.take(messages, now());
-    if (mailbox.last === before) return taken;
-    const reachable = this.#deliver();
-    if (this.isAsleep) await this.#wakeUp(messages, taken, displayName, reference);
+    const news = mailbox.last > before;
+    const reachable = news && this.#deliver();
+    if (this.isAsleep) await this.#wakeUp(messages, taken, reference);
+    if (!news) return taken;
     // A device's acknowledgement is what sends it to the archive; without one the alarm does.
     await this.hub.wake(now() + (reachable ? keepMs : archiveMs));
     return taken;
   }
 
-  /** No connection of the user is in the foreground. */
+  /** No connection of the user is in the foreground, as far as can be told. */
   get isAsleep(): boolean {
-    return this.#connected().every(({ connection }) => connection.background);
+    const { connections, now } = this.hub;
+    return this.#connected().every(
+      ({ connection, socket }) => connection.background || connections.isSilent(socket, now()),
+    );
   }
 
   /** The newest of the messages speaks for all that wait. */
-  async #wakeUp(
-    messages: readonly Message[],
-    taken: Taken,
-    displayName: string | undefined,
-    reference: string,
-  ): Promise<void> {
-    const at = taken.findLastIndex((one) => one.ok && !one.value.repeated);
+  async #wakeUp(messages: readonly Copy[], taken: Taken, reference: string): Promise<void> {
+    const at = taken.findLastIndex((one) => one.ok);
     const [message, result] = [messages[at], taken[at]];
     if (!message || !result?.ok) return;
-    const { pairs, headersOmitted } = await this.hub.push.message(message, displayName, reference);
+    // The answer to the first time may have been lost, and the pairs with it.
+    const { pairs, headersOmitted } = await this.hub.push.message(message, reference, result.value.repeated);
     if (pairs.length > 0) result.value.pushPairs = pairs;
     if (headersOmitted) result.value.headersOmitted = true;
   }
@@ -143,13 +132,17 @@ export class MailRoom {
   }
 
   /** A connection of a device is gone. After a sleep only its attachment knows how far it was. */
-  async close(instanceId: string, mail: MailState): Promise<void> {
-    const { mailbox, now } = this.hub;
+  async close(instanceId: string, mail: MailState, reference: string): Promise<void> {
+    const { mailbox, now, push } = this.hub;
     mailbox.recall({ ...mail, delivered: mail.ack });
     mailbox.acknowledge(instanceId, mail.ack, now());
     mailbox.store();
     // It does not acknowledge any more, which would have sent it to the archive.
     if (mailbox.unarchived) await this.#archiveSoon();
+    // It was there when the messages came, so nobody was woken; it may have been gone already.
+    const { newest } = mailbox;
+    if (newest && mail.told > mail.ack && mailbox.waiting > 0 && this.isAsleep)
+      await push.message(newest, reference);
   }
 
   /** The mailbox is gone: what is still under way here must not be taken for the next one's. */

@@ -1,9 +1,9 @@
 import { log } from "../../core/log";
 import { composePush, kindOf, losesHeaders } from "../../core/push/compose";
 import type { CallPush, MessagePush, PushContent } from "../../core/push/content";
-import type { DuePush, PushBook } from "../../core/push/push-book";
-import { type Message, type PushDevice, type PushPair, serverLimits } from "../../protocol";
-import { type Connections, isAvailable } from "./connections";
+import type { DuePush, PushBook, PushOfDevice } from "../../core/push/push-book";
+import { type PushDevice, type PushPair, serverLimits } from "../../protocol";
+import { type Connection, type Connections, isAvailable } from "./connections";
 import type { Instances, Wakeable } from "./instances";
 import {
   type PushQuestion,
@@ -12,7 +12,7 @@ import {
   type PushTarget,
   pushBatchSize,
 } from "./push-rpc";
-import type { Delivery, Ring, UserAddress } from "./rpc";
+import type { Copy, Delivery, Ring, RingResult, UserAddress } from "./rpc";
 
 interface Surroundings {
   book: PushBook;
@@ -23,12 +23,14 @@ interface Surroundings {
   user: () => UserAddress;
   /** Let the alarm ring then, or before. */
   wake: (time: number) => Promise<void>;
-  /** A call's push reached no device, and none is connected. */
-  unreachable: (call: CallPush) => Promise<void>;
+  session: (call: CallPush) => {
+    unreachable: () => Promise<void>;
+    isRinging: () => Promise<boolean>;
+  };
 }
 
 /** What pushes mean for the one who caused them. */
-export interface Pushed {
+interface Pushed {
   /** Devices that Carillon wakes. */
   devices: number;
   /** Devices that the app's own server wakes. */
@@ -37,16 +39,20 @@ export interface Pushed {
   headersOmitted: boolean;
 }
 
+/** What became of a call's pushes, for its session, and what to push to a device that goes while it rings. */
+type Rung = Pick<RingResult, "pushed" | "pushPairs" | "headersOmitted"> & { push?: CallPush };
+
 const messageMs = serverLimits.messageDays * 86_400_000;
 
 /** Wakes the devices of this hub's user that sleep, and tells them when a call is over. */
 export class PushDesk {
   constructor(private readonly hub: Surroundings) {}
 
-  /** Wakes the devices for a call where it does not ring on a connection; `available`: the connections' keys. */
-  async ring({ callId, origin, until, frames, reference }: Ring, available: string[]): Promise<Pushed> {
+  /** Wakes the devices for a call where it does not ring on a connection. `alone`: it rings on none. */
+  async ring({ callId, origin, until, frames, reference }: Ring, alone: boolean): Promise<Rung> {
     const [incoming] = frames.map(({ frame }) => frame.event);
-    if (incoming?.event !== "incoming") return nobody;
+    const { instances, now } = this.hub;
+    if (incoming?.event !== "incoming" || instances.wakeable(now()).size === 0) return nobody;
     const { from, video, headers } = incoming;
     const { userId, displayName } = from;
     const content: CallPush = {
@@ -59,17 +65,21 @@ export class PushDesk {
       headers,
       until,
     };
-    const { book, now, user } = this.hub;
-    const ringing = new Set(available.map(instanceOf));
+    const ringing = this.#ringing();
     const sleeping = this.#wakeable(content).filter(({ instanceId }) => !ringing.has(instanceId));
-    const pushed = this.#pushed(content, sleeping);
-    if (pushed.devices > 0) {
-      const alone = available.length === 0 && pushed.pairs.length === 0;
-      // The call is the caller's application's, and so are the credentials that it is pushed with.
-      const application = origin ?? user().applicationKey;
-      await this.#send(book.call(content, application, managed(sleeping), alone, now()), reference);
-    }
-    return pushed;
+    const { devices: pushed, pairs: pushPairs, headersOmitted } = this.#pushed(content, sleeping);
+    if (pushed > 0) await this.#call(content, managed(sleeping), alone && pushPairs.length === 0, reference);
+    return { pushed, pushPairs, headersOmitted, push: content };
+  }
+
+  /** A connection has gone while a call rings: its device is woken, unless it has the call on another one. */
+  async lost({ instanceId, calls, reference }: Connection, call: CallPush): Promise<void> {
+    const device = this.#device(instanceId);
+    const took = calls.some(({ callId }) => callId === call.callId);
+    if (!device || took || !kindOf(device, call) || this.#ringing().has(instanceId)) return;
+    // It may have ended long ago, and a phone must not ring for nothing.
+    const isRinging = await this.hub.session(call).isRinging();
+    if (isRinging && !this.#ringing().has(instanceId)) await this.#call(call, [instanceId], false, reference);
   }
 
   /** Tells the devices that were woken for calls which are over now, or taken by another device. */
@@ -78,21 +88,22 @@ export class PushDesk {
       if (frame.event.event !== "ended") continue;
       const { book, now, connections } = this.hub;
       const knowing = except === undefined ? undefined : instanceOf(except);
-      const all = connections.all();
+      let ringing: Set<string> | undefined;
       const knows = (instanceId: string) => {
-        const own = all.filter(({ connection }) => connection.instanceId === instanceId);
+        ringing ??= this.#ringing();
         // What is connected has heard it; but a hidden page may be frozen, and its notification stays.
-        const isVoip = this.#device(instanceId)?.provider === "apns";
-        return instanceId === knowing || own.some(({ connection }) => isVoip || isAvailable(connection));
+        const isPhone = this.#device(instanceId)?.provider === "apns";
+        const hears = isPhone && connections.countOf(instanceId) > 0;
+        return instanceId === knowing || ringing.has(instanceId) || hears;
       };
-      await this.#send(book.over(frame.callId, frame.event.cause, knows, now()), reference);
+      await this.#send(book.over(frame, frame.event.cause, knows, now()), reference);
     }
   }
 
-  /** A message came, and no connection of the user is in the foreground. */
-  async message(message: Message, displayName: string | undefined, reference: string): Promise<Pushed> {
+  /** A message came, and no connection of the user is in the foreground. `repeated`: it had come before. */
+  async message(message: Copy, reference: string, repeated = false): Promise<Pushed> {
     const { book, now, user } = this.hub;
-    const { id, from, headers, time } = message;
+    const { id, from, headers, time, displayName } = message;
     const content: MessagePush = {
       type: "message",
       messageId: id,
@@ -103,7 +114,7 @@ export class PushDesk {
     };
     const sleeping = this.#wakeable(content);
     const pushed = this.#pushed(content, sleeping);
-    if (pushed.devices > 0) {
+    if (pushed.devices > 0 && !repeated) {
       const due = book.message(content, user().applicationKey, managed(sleeping), now());
       if (due) await this.#send(due, reference);
       else await this.#wake();
@@ -111,35 +122,50 @@ export class PushDesk {
     return pushed;
   }
 
-  /** The sender reports. */
-  async report({ push, results, reference }: PushReport): Promise<void> {
-    const { book, instances, unreachable } = this.hub;
-    for (const { instanceId, result, token, since } of results) {
-      if (result === "dead" && token !== undefined && instances.dropToken(instanceId, token, since))
-        log("info", "push.device.dropped", { reference, instance: instanceId });
+  /** The sender reports. Answers the instances whose token was dropped. */
+  async report({ push, results, reference }: PushReport): Promise<string[]> {
+    const { book, instances } = this.hub;
+    const dropped: string[] = [];
+    for (const { instanceId, result, token, registered, since } of results) {
+      if (result !== "dead" || token === undefined) continue;
+      if (!instances.dropToken(instanceId, { token, registered, since })) continue;
+      dropped.push(instanceId);
+      log("info", "push.device.dropped", { reference, instance: instanceId });
     }
-    const call = book.report(push, results).unreachable;
-    if (call) await unreachable(call);
+    await this.#settle(book.report(push, results).unreachable);
+    return dropped;
   }
 
-  /** The device that a push which failed before may be tried on again; null when nobody wants it any more. */
-  wanted({ push, content, instanceId }: PushQuestion, isBehind: boolean): PushDevice | null {
-    const { book, now, connections } = this.hub;
-    const device = this.#device(instanceId);
-    if (!device || !kindOf(device, content) || !book.isWanted(push, now())) return null;
-    if (content.type === "message") return isBehind ? device : null;
-    const here = connections
-      .all()
-      .some(({ connection }) => connection.instanceId === instanceId && isAvailable(connection));
-    return here ? null : device;
+  /** Whom a push that failed before may be tried on again; null when nobody wants it any more. */
+  wanted({ push, content, instanceId }: PushQuestion, isBehind: boolean): PushTarget | null {
+    const { book, now } = this.hub;
+    const target = this.#target(instanceId, content);
+    if (!target || !book.isWanted(push, now())) return null;
+    const isHere = content.type === "message" ? !isBehind : this.#ringing().has(instanceId);
+    return isHere ? null : target;
   }
 
   /** Sends what is due; answers when the next thing is. `asleep`: no connection is in the foreground. */
   async alarm(reference: string, asleep: boolean): Promise<number | null> {
     const { book, now } = this.hub;
     const sleepers = () => (asleep ? managed(this.#wakeable({ type: "message" })) : []);
+    for (const call of book.unreachable(now())) await this.#settle(call);
     for (const due of book.due(now(), sleepers)) await this.#send(due, reference);
     return book.next;
+  }
+
+  /** The call is the caller's application's, and so are the credentials that it is pushed with. */
+  async #call(content: CallPush, instances: string[], alone: boolean, reference: string): Promise<void> {
+    const { book, now, user } = this.hub;
+    const application = content.origin ?? user().applicationKey;
+    await this.#send(book.call(content, application, instances, alone, now()), reference);
+  }
+
+  /** A call that reached nobody is over. Should its session not hear of it, the alarm tells it again. */
+  async #settle(call: CallPush | undefined): Promise<void> {
+    if (!call) return;
+    await this.hub.session(call).unreachable();
+    this.hub.book.told(call);
   }
 
   /** Hands a push to the sender, which answers at once. What it does not report on is sent again. */
@@ -147,15 +173,14 @@ export class PushDesk {
     if (!due) return;
     const { sender, user, book } = this.hub;
     const { push, application, content, instances } = due;
-    const devices = instances.flatMap((instanceId): PushTarget[] => {
-      const device = this.#device(instanceId);
-      return device && kindOf(device, content) ? [{ instanceId, device }] : [];
-    });
-    const there = new Set(devices.map(({ instanceId }) => instanceId));
-    const gone = instances.filter((instanceId) => !there.has(instanceId));
-    if (gone.length > 0) {
-      const results = gone.map((instanceId) => ({ instanceId, result: "failed" as const }));
-      book.report(push, results);
+    const ringing = content.type === "call" ? this.#ringing() : new Set<string>();
+    const devices: PushTarget[] = [];
+    const done: PushOfDevice[] = [];
+    for (const instanceId of instances) {
+      const target = this.#target(instanceId, content);
+      if (ringing.has(instanceId)) done.push({ instanceId, result: "sent" });
+      else if (target) devices.push(target);
+      else done.push({ instanceId, result: "failed" });
     }
     for (let at = 0; at < devices.length; at += pushBatchSize) {
       const batch = devices.slice(at, at + pushBatchSize);
@@ -163,6 +188,7 @@ export class PushDesk {
         .send({ user: user(), application, push, content, devices: batch, reference })
         .catch((error: unknown) => log("error", "push.send.failed", { reference, error: String(error) }));
     }
+    if (done.length > 0) await this.#settle(book.report(push, done).unreachable);
     await this.#wake();
   }
 
@@ -171,14 +197,33 @@ export class PushDesk {
     if (next !== null) await this.hub.wake(next);
   }
 
+  /** The instances on which calls ring, as far as can be told. */
+  #ringing(): Set<string> {
+    const { connections, now } = this.hub;
+    const here = connections
+      .all()
+      .filter(({ connection, socket }) => isAvailable(connection) && !connections.isSilent(socket, now()));
+    return new Set(here.map(({ connection }) => connection.instanceId));
+  }
+
+  #target(instanceId: string, content: PushContent): PushTarget | undefined {
+    const { instances, now } = this.hub;
+    const found = instances.wakeable(now()).get(instanceId);
+    const device = this.#device(instanceId);
+    return device && found && kindOf(device, content)
+      ? { instanceId, device, registered: found.registered }
+      : undefined;
+  }
+
   #device(instanceId: string): PushDevice | undefined {
     const { instances, now } = this.hub;
-    return instances.wakeable(now()).get(instanceId)?.device;
+    return instances.blocked ? undefined : instances.wakeable(now()).get(instanceId)?.device;
   }
 
   /** The devices that such a push can wake. */
   #wakeable(content: Pick<PushContent, "type">): Wakeable[] {
     const { instances, now } = this.hub;
+    if (instances.blocked) return [];
     return [...instances.wakeable(now()).values()]
       .filter(({ messages }) => content.type !== "message" || messages)
       .map(({ device, ...rest }) => ({ ...rest, ...(device && kindOf(device, content) && { device }) }))
@@ -199,7 +244,7 @@ export class PushDesk {
   }
 }
 
-const nobody: Pushed = { devices: 0, pairs: [], headersOmitted: false };
+const nobody: Rung = { pushed: 0, pushPairs: [], headersOmitted: false };
 
 function managed(devices: Wakeable[]): string[] {
   return devices.flatMap(({ device, instanceId }) => (device ? [instanceId] : []));

@@ -1,9 +1,13 @@
+import type { CallPush } from "../../core/push/content";
+
 /** The calls that ring for a user now, so that a device which connects in time gets them too. */
 export interface RingingCall {
   callId: string;
   origin?: string;
   /** Milliseconds since 1970. */
   until: number;
+  /** For a device that goes while it rings; missing where no device can be woken. */
+  push?: CallPush;
 }
 
 /**

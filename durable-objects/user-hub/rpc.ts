@@ -117,10 +117,13 @@ export interface Send {
 
 /** Copies for this hub's user, all of one sender and in the sender's order. */
 export interface Take {
-  messages: Message[];
-  /** What pushes call the sender. */
-  displayName?: string;
+  messages: Copy[];
   reference: string;
+}
+
+export interface Copy extends Message {
+  /** What a push calls the sender. */
+  displayName?: string;
 }
 
 /**

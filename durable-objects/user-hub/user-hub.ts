@@ -29,7 +29,7 @@ import { FrameHandler } from "./frame-handler";
 import { Instances } from "./instances";
 import { MailRoom } from "./mail-room";
 import { PushDesk } from "./push-desk";
-import type { PushQuestion, PushReport } from "./push-rpc";
+import type { PushQuestion, PushReport, PushTarget } from "./push-rpc";
 import { Ringing } from "./ringing";
 import type {
   Delivery,
@@ -173,15 +173,11 @@ export class UserHub extends DurableObject<Env> {
     // Sent before it is written: what follows a write waits for the disk.
     const delivered = await this.deliver(ring);
     const { callId, origin, until } = ring;
-    const {
-      devices: pushed,
-      pairs: pushPairs,
-      headersOmitted,
-    } = await this.#push.ring(ring, delivered.available);
+    const { push, ...pushed } = await this.#push.ring(ring, delivered.available.length === 0);
     // With no device the call is over: there is nothing to offer to one that comes later.
-    if (delivered.available.length + pushed + pushPairs.length > 0)
-      this.#ringing.add({ callId, origin, until }, this.clock());
-    return { known, blocked, ...delivered, pushed, pushPairs, headersOmitted };
+    if (delivered.available.length + pushed.pushed + pushed.pushPairs.length > 0)
+      this.#ringing.add({ callId, origin, until, ...(push && { push }) }, this.clock());
+    return { known, blocked, ...delivered, ...pushed };
   }
 
   /** Hands events of a call to the connections that they are for. */
@@ -215,12 +211,13 @@ export class UserHub extends DurableObject<Env> {
   }
 
   /** Copies for this user: stored when it answers. */
-  async take({ messages, displayName, reference }: Take): Promise<Taken> {
+  async take(take: Take): Promise<Taken> {
+    const { messages } = take;
     const { known, blocked } = this.#instances;
     if (!known) return messages.map(() => fail("userUnknown"));
     if (blocked) return messages.map(() => fail("userBlocked"));
     if (!this.#instances.takesMessages(this.clock())) return messages.map(() => fail("messagingUnsupported"));
-    return this.#mail.room.take(messages, displayName, reference);
+    return this.#mail.room.take(take);
   }
 
   /** What became of messages that this user has sent. */
@@ -252,13 +249,13 @@ export class UserHub extends DurableObject<Env> {
     return this.#instances.setData(instanceId, data, this.clock());
   }
 
-  /** What became of a push. */
-  async pushed(report: PushReport): Promise<void> {
-    if (this.#instances.known) await this.#push.report(report);
+  /** What became of a push. Answers the instances whose token was dropped. */
+  async pushed(report: PushReport): Promise<string[]> {
+    return this.#instances.known ? this.#push.report(report) : [];
   }
 
-  /** The device that a push which failed before may be tried on again; null when nobody wants it any more. */
-  async pushWanted(question: PushQuestion): Promise<PushDevice | null> {
+  /** Whom a push that failed before may be tried on again; null when nobody wants it any more. */
+  async pushWanted(question: PushQuestion): Promise<PushTarget | null> {
     const { mailbox, room } = this.#mail;
     const reader = this.#instances
       .readers(this.clock())
@@ -336,6 +333,7 @@ export class UserHub extends DurableObject<Env> {
   }
 
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    this.#connections.heard(socket, this.clock());
     await this.#frames.handle(socket, message);
   }
 
@@ -377,8 +375,7 @@ export class UserHub extends DurableObject<Env> {
       now: () => this.clock(),
       user: () => this.#user(),
       wake: (time) => this.#alarm.by(time),
-      unreachable: async ({ callId, origin }) =>
-        callSession(this.env, origin ?? this.#user().applicationKey, callId).unreachable(),
+      session: ({ callId, origin }) => callSession(this.env, origin ?? this.#user().applicationKey, callId),
     });
   }
 
@@ -411,11 +408,13 @@ export class UserHub extends DurableObject<Env> {
     const { instanceId, mail } = connection;
     // One that is revoked belonged to another mailbox, perhaps.
     if (mail && this.#instances.readers(this.clock()).some((one) => one.instanceId === instanceId))
-      await this.#mail.room.close(instanceId, mail);
+      await this.#mail.room.close(instanceId, mail, connection.reference);
     if (connection.connectionId && others.length === 0 && this.#instances.known)
       this.#kv.put("lastSeen", this.clock());
     // A connection that came back on another socket has taken its calls along.
-    if (!others.some(({ key }) => key === keyOf(connection))) await this.#calls.leave(socket, "away");
+    if (others.some(({ key }) => key === keyOf(connection))) return;
+    await this.#calls.leave(socket, "away");
+    for (const { push } of this.#ringing.at(this.clock())) if (push) await this.#push.lost(connection, push);
   }
 
   #refusal(instanceId: string) {

@@ -3,9 +3,11 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createApplication, setCrossApplication } from "../../core/applications/applications";
 import type { PushContent } from "../../core/push/content";
+import { CallSession } from "../../durable-objects/call-session/call-session";
 import { callSession, userHub } from "../../durable-objects/names";
 import type { PushBatch, PushResult } from "../../durable-objects/user-hub/push-rpc";
 import type { UserAddress } from "../../durable-objects/user-hub/rpc";
+import { UserHub } from "../../durable-objects/user-hub/user-hub";
 import type { PushDevice, PushPayload } from "../../protocol";
 import { storeOf } from "../../workers/context";
 import { PushSender } from "../../workers/push/push-sender";
@@ -17,6 +19,7 @@ import {
   hubLater,
   later,
   messageId,
+  messageOf,
   Peer,
   register,
   ringing,
@@ -232,6 +235,32 @@ describe("a call to somebody who sleeps", () => {
     expect(synced.cause).toBe(cause);
   });
 
+  it("asks no session for a call that has not rung for this user", async () => {
+    const asked = vi.spyOn(CallSession.prototype, "sync");
+    const bob = await Peer.connect(someone("bob"));
+    const calls = Array.from({ length: 16 }, () => ({ callId: crypto.randomUUID(), ack: 0 }));
+    bob.say({ type: "relay", calls });
+    for (const { callId } of calls)
+      expect(
+        await bob.when((one) => (one.type === "synced" && one.callId === callId ? one : undefined)),
+      ).toMatchObject({ unknown: true });
+    expect(asked).not.toHaveBeenCalled();
+  });
+
+  it("relayed late, when this connection has the call, changes nothing", async () => {
+    const { user, first } = await sleeper("bob", android);
+    const bob = await Peer.connect(user.userId, { instanceId: first });
+    const alice = await Peer.connect(someone("alice"));
+    const { callId, answered } = alice.start(user.userId);
+    await answered;
+    await bob.event("incoming", callId);
+    await bob.call(callId, answer);
+    await hubLater(user, 50_000);
+    bob.say({ type: "relay", calls: [{ callId, ack: 0 }] });
+    await bob.settled();
+    expect(bob.frames.filter(({ type }) => type === "synced")).toEqual([]);
+  });
+
   it("says why to nobody but the callee", async () => {
     const { user } = await sleeper("bob", iphone);
     const alice = await Peer.connect(someone("alice"));
@@ -349,6 +378,44 @@ describe("when the sender or the hub dies", () => {
     expect((await pushed(user, "cancel")).content.callId).toBe(callId);
   });
 
+  it("its end is told by a session that remembers nothing, and could not tell it before", async () => {
+    const { user } = await sleeper("bob", android);
+    const alice = await Peer.connect(someone("alice"));
+    const { callId, answered } = alice.start(user.userId);
+    await answered;
+    await pushed(user, "call");
+    const session = callSession(bindings, application, callId);
+    const failing = vi.spyOn(UserHub.prototype, "deliver").mockRejectedValue(new Error("restarted"));
+    await alice.call(callId, hangup);
+    await expect.poll(() => failing.mock.calls.length).toBeGreaterThanOrEqual(3);
+    failing.mockRestore();
+    await evictDurableObject(session);
+    await later(session, 1_500);
+    expect((await pushed(user, "cancel")).content.cause).toBe("canceled");
+  });
+
+  it("a device that has come meanwhile is not pushed again", async () => {
+    const { user, first } = await sleeper("bob", android);
+    const alice = await Peer.connect(someone("alice"));
+    const { callId, answered } = alice.start(user.userId);
+    await answered;
+    await pushed(user, "call");
+    const bob = await Peer.connect(user.userId, { instanceId: first });
+    await bob.event("incoming", callId);
+    expect(await hubLater(user, 8_000)).toBe(true);
+    expect(typesFor(user)).toEqual(["call"]);
+  });
+
+  it("nothing is sent again to a user who is blocked", async () => {
+    const { user, hub } = await sleeper("bob", android);
+    const alice = await Peer.connect(someone("alice"));
+    await alice.send({ to: [user.userId] });
+    await pushed(user, "message");
+    await hub.setBlocked(true, "test");
+    await hubLater(user, 41_000);
+    expect(typesFor(user)).toEqual(["message"]);
+  });
+
   it("a sender that fails at once is tried again", async () => {
     const { user } = await sleeper("bob", android);
     vi.spyOn(PushSender.prototype, "send").mockRejectedValueOnce(new Error("no entrypoint"));
@@ -356,6 +423,95 @@ describe("when the sender or the hub dies", () => {
     await alice.start(user.userId).answered;
     await hubLater(user, 8_000);
     await expect.poll(() => typesFor(user)).toEqual(["call"]);
+  });
+});
+
+describe("a device that goes", () => {
+  const gone = async ({ hub }: Awaited<ReturnType<typeof sleeper>>, peer: Peer) => {
+    peer.close();
+    await expect.poll(async () => (await hub.presence()).online).toBe(false);
+  };
+
+  it("while it rings is woken", async () => {
+    const bob = await sleeper("bob", android);
+    const phone = await Peer.connect(bob.user.userId, { instanceId: bob.first });
+    const alice = await Peer.connect(someone("alice"));
+    const { callId, answered } = alice.start(bob.user.userId, { headers: { topic: "tea" } });
+    await answered;
+    await phone.event("incoming", callId);
+    expect(pushesFor(bob.user)).toEqual([]);
+    await gone(bob, phone);
+    expect((await pushed(bob.user, "call")).content).toMatchObject({ callId, headers: { topic: "tea" } });
+    await alice.call(callId, hangup);
+    expect((await pushed(bob.user, "cancel")).content.cause).toBe("canceled");
+  });
+
+  it("after the call is over, or with the call, is left alone", async () => {
+    const bob = await sleeper("bob", android);
+    const phone = await Peer.connect(bob.user.userId, { instanceId: bob.first });
+    const alice = await Peer.connect(someone("alice"));
+    const first = alice.start(bob.user.userId);
+    await first.answered;
+    await alice.call(first.callId, hangup);
+    const second = alice.start(bob.user.userId);
+    await second.answered;
+    await phone.event("incoming", second.callId);
+    await phone.call(second.callId, answer);
+    await gone(bob, phone);
+    await hubLater(bob.user, 1_000);
+    expect(pushesFor(bob.user)).toEqual([]);
+  });
+
+  it("before it has acknowledged a message is woken", async () => {
+    const bob = await sleeper("bob", android);
+    const phone = await Peer.connect(bob.user.userId, { instanceId: bob.first });
+    const alice = await Peer.connect(someone("alice"));
+    await alice.send({ to: [bob.user.userId], text: "one" });
+    await phone.incoming("one");
+    phone.acknowledge();
+    await alice.send({ to: [bob.user.userId], text: "two" });
+    await phone.incoming("two");
+    expect(pushesFor(bob.user)).toEqual([]);
+    await gone(bob, phone);
+    expect((await pushed(bob.user, "message")).content.from).toBe(alice.user.userId);
+  });
+
+  it("with everything acknowledged is not", async () => {
+    const bob = await sleeper("bob", android);
+    const phone = await Peer.connect(bob.user.userId, { instanceId: bob.first });
+    const alice = await Peer.connect(someone("alice"));
+    await alice.send({ to: [bob.user.userId], text: "one" });
+    await phone.incoming("one");
+    phone.acknowledge();
+    await phone.settled();
+    await gone(bob, phone);
+    await hubLater(bob.user, 1_000);
+    expect(pushesFor(bob.user)).toEqual([]);
+  });
+
+  it("without a word, as a laptop with a closed lid, keeps nobody from being woken", async () => {
+    const { user, first, instances } = await sleeper("bob", android, browser);
+    const laptop = await Peer.connect(user.userId, { instanceId: instances[1] });
+    const alice = await Peer.connect(someone("alice"));
+    await hubLater(user, 55_000);
+    await alice.send({ to: [user.userId], text: "one" });
+    expect(pushesFor(user)).toEqual([]);
+    await hubLater(user, 10_000);
+    await alice.send({ to: [user.userId], text: "two" });
+    await pushed(user, "message");
+    await alice.start(user.userId).answered;
+    expect((await pushed(user, "call")).devices.map(({ instanceId }) => instanceId)).toContain(first);
+    batches = [];
+    // It says something: it is there.
+    await laptop.request({ type: "presence", userId: user.userId });
+    await hubLater(user, 6_000);
+    await alice.send({ to: [user.userId], text: "three" });
+    await alice.start(user.userId).answered;
+    const again = pushesFor(user).filter(({ content }) => content.type === "call");
+    expect(again.flatMap(({ devices }) => devices).map(({ instanceId }) => instanceId)).not.toContain(
+      instances[1],
+    );
+    expect(typesFor(user)).not.toContain("message");
   });
 });
 
@@ -389,6 +545,55 @@ describe("what the sender reports", () => {
     const [target] = (await pushed(user, "call")).devices;
     expect(target?.device).not.toHaveProperty("alertToken");
     expect(target?.device).toMatchObject({ voipToken: "aa11" });
+  });
+
+  it("a call is over also when its session did not hear it at first", async () => {
+    const { user, hub } = await sleeper("bob", android);
+    const alice = await Peer.connect(someone("alice"));
+    const { callId, answered } = alice.start(user.userId);
+    await answered;
+    const batch = await pushed(user, "call");
+    vi.spyOn(CallSession.prototype, "unreachable").mockRejectedValueOnce(new Error("restarted"));
+    await expect(report(batch, { result: "failed" })).rejects.toThrow("restarted");
+    await evictDurableObject(hub);
+    await hubLater(user, 8_000);
+    expect(await alice.event("ended", callId)).toMatchObject({ error: { name: "userOffline" } });
+    await hubLater(user, 60_000);
+    expect(typesFor(user)).toEqual(["call"]);
+  });
+
+  it("a call is over when its only device has unregistered before it was pushed again", async () => {
+    const { user, hub, first } = await sleeper("bob", android);
+    const alice = await Peer.connect(someone("alice"));
+    const { callId, answered } = alice.start(user.userId);
+    await answered;
+    await pushed(user, "call");
+    await hub.setPushDevice(first, null);
+    await hubLater(user, 8_000);
+    expect(await alice.event("ended", callId)).toMatchObject({ error: { name: "userOffline" } });
+  });
+
+  it("a call goes on when the app's own server may still wake a device", async () => {
+    const { user, hub } = await sleeper("bob", android);
+    await hub.setPushData(await register(user.userId), "ZA==");
+    const alice = await Peer.connect(someone("alice"));
+    const { callId, answered } = alice.start(user.userId);
+    await answered;
+    await report(await pushed(user, "call"), { result: "dead", token: "fcm-token" });
+    await alice.settled();
+    expect(alice.events(callId)).not.toContain("ended");
+  });
+
+  it("a device registered anew, for another environment, say, is not dropped by a late report", async () => {
+    const { hub, first, user } = await sleeper("bob", iphone);
+    const alice = await Peer.connect(someone("alice"));
+    await alice.start(user.userId).answered;
+    const batch = await pushed(user, "call");
+    await hub.setPushDevice(first, { ...iphone, environment: "development" });
+    const registered = batch.devices[0]?.registered;
+    expect(await report(batch, { result: "dead", token: "aa11", registered })).toEqual([]);
+    const [target] = (await hub.instances()).map(({ push }) => push);
+    expect(target).toEqual(["apns"]);
   });
 
   it.each([
@@ -429,9 +634,11 @@ describe("a later attempt", () => {
     const { callId, answered } = alice.start(user.userId);
     await answered;
     const batch = await pushed(user, "call");
-    expect(await hub.pushWanted(question(batch, first))).toEqual(android);
+    expect(await hub.pushWanted(question(batch, first))).toEqual(batch.devices[0]);
     await hub.setPushDevice(first, { provider: "fcm", token: "newer" });
-    expect(await hub.pushWanted(question(batch, first))).toEqual({ provider: "fcm", token: "newer" });
+    const now = await hub.pushWanted(question(batch, first));
+    expect(now).toMatchObject({ instanceId: first, device: { token: "newer" } });
+    expect(now?.registered).toBeGreaterThan(batch.devices[0]?.registered ?? 0);
     await alice.call(callId, hangup);
     await pushed(user, "cancel");
     expect(await hub.pushWanted(question(batch, first))).toBeNull();
@@ -442,6 +649,7 @@ describe("a later attempt", () => {
     ["logged out", ({ hub, first }) => hub.revoke(first, "test")],
     ["come", ({ user, first }) => Peer.connect(user.userId, { instanceId: first })],
     ["been too slow", ({ user }) => hubLater(user, 46_000)],
+    ["been blocked with its user", ({ hub }) => hub.setBlocked(true, "test")],
   ])("is not made when the device has %s", async (_name, change) => {
     const bob = await sleeper("bob", android);
     const alice = await Peer.connect(someone("alice"));
@@ -456,7 +664,7 @@ describe("a later attempt", () => {
     const alice = await Peer.connect(someone("alice"));
     await alice.send({ to: [user.userId] });
     const batch = await pushed(user, "message");
-    expect(await hub.pushWanted(question(batch, first))).toEqual(android);
+    expect(await hub.pushWanted(question(batch, first))).toMatchObject({ device: android });
     const bob = await Peer.connect(user.userId, { instanceId: first });
     await bob.frame("mail");
     bob.acknowledge();
@@ -556,6 +764,13 @@ describe("the app's own pushes", () => {
     const [outcome] = await alice.send({ id, to: [userId] });
     expect(outcome?.pushPairs).toMatchObject([{ data: "ZA==", to: userId }]);
     expect(JSON.parse(outcome?.pushPairs?.[0]?.payload ?? "")).toMatchObject({ type: "message", id });
+    const { take } = UserHub.prototype;
+    vi.spyOn(UserHub.prototype, "take").mockImplementationOnce(async function (this: UserHub, given) {
+      await take.call(this, given);
+      throw new Error("the answer is lost");
+    });
+    const [repeated] = await alice.send({ to: [userId] });
+    expect(repeated?.pushPairs).toHaveLength(1);
     await hub.setPushData(own, null);
     const [next] = await alice.send({ to: [userId] });
     expect(next).not.toHaveProperty("pushPairs");
@@ -618,6 +833,25 @@ describe("messages", () => {
     await alice.send({ to: [user.userId] });
     await alice.settled();
     expect(pushesFor(user)).toEqual([]);
+  });
+
+  it("are pushed with the name that came with the newest of them", async () => {
+    const { user } = await sleeper("bob", android);
+    const alice = { applicationKey: application, userId: someone("alice") };
+    await register(alice.userId);
+    const ids = [messageId(), messageId(), messageId()];
+    await Promise.all(
+      ["A", "B", "C"].map((displayName, at) =>
+        userHub(bindings, alice).send({
+          user: alice,
+          messages: [messageOf({ id: ids[at], to: [user.userId] })],
+          displayName,
+          reference: "test",
+        }),
+      ),
+    );
+    await hubLater(user, 5_000);
+    expect(pushesFor(user).at(-1)?.content).toMatchObject({ messageId: ids[2], displayName: "C" });
   });
 
   it("tell their sender when the headers had to go", async () => {
