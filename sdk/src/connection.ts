@@ -213,7 +213,10 @@ export class Connection {
     if (!this.#wanted) return;
     const { log } = this.#options;
     log("info", "connection", `Closed: ${code} ${refusal?.name ?? ""}`);
-    if (refusal?.name === "versionRefused") return this.#fail(new CarillonError(refusal));
+    if (refusal?.name === "versionRefused") {
+      this.#fail(new CarillonError(refusal));
+      return;
+    }
     if (code === closeCodes.replaced) {
       log("warning", "connection", "Replaced.");
       this.close(makeError("terminated"));
