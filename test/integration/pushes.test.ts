@@ -195,6 +195,26 @@ describe("a call to somebody who sleeps", () => {
     ).toEqual([]);
   });
 
+  it("is over for a phone that hears it on its connection, and for a page that may be frozen by a push", async () => {
+    const { user, instances } = await sleeper("bob", iphone, browser);
+    const [phone, page] = [
+      await Peer.connect(user.userId, { instanceId: instances[0], background: true }),
+      await Peer.connect(user.userId, { instanceId: instances[1], background: true }),
+    ];
+    const alice = await Peer.connect(someone("alice"));
+    const { callId, answered } = alice.start(user.userId);
+    await answered;
+    for (const each of [phone, page]) {
+      each.say({ type: "relay", calls: [{ callId, ack: 0 }] });
+      await each.event("incoming", callId);
+    }
+    await alice.call(callId, hangup);
+    await phone.event("ended", callId);
+    expect((await pushed(user, "cancel")).devices.map(({ instanceId }) => instanceId)).toEqual([
+      instances[1],
+    ]);
+  });
+
   it("wakes nobody who rings anyway", async () => {
     const { user, first } = await sleeper("bob", android);
     const bob = await Peer.connect(user.userId, { instanceId: first });
@@ -457,8 +477,11 @@ describe("a device that goes", () => {
     await second.answered;
     await phone.event("incoming", second.callId);
     await phone.call(second.callId, answer);
+    const asked = vi.spyOn(CallSession.prototype, "isRinging");
     await gone(bob, phone);
-    await hubLater(bob.user, 1_000);
+    await expect.poll(() => asked.mock.settledResults).toEqual([{ type: "fulfilled", value: false }]);
+    // What would have followed has followed.
+    for (let turn = 0; turn < 3; turn += 1) await bob.hub.presence();
     expect(pushesFor(bob.user)).toEqual([]);
   });
 
