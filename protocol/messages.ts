@@ -83,7 +83,7 @@ export interface SendOutcome {
   error?: ErrorBody;
   /** The sender's app has to have these sent. */
   pushPairs?: PushPair[];
-  /** The headers did not fit into every push: a device that is woken gets them when it connects. */
+  /** The headers did not fit into every push that Carillon sends: a device that is woken gets them when it connects. */
   headersOmitted?: true;
 }
 
