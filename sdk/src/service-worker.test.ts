@@ -167,6 +167,14 @@ describe("a cancel", () => {
     expect(worker.titles).toEqual(["You were called"]);
   });
 
+  test("is shown also where the person looks at the app: it may know nothing of it", async () => {
+    worker.windows.push(Object.assign(taking(), { focused: true }));
+    handle();
+    await worker.push(pushOf());
+    await worker.push(cancelOf("canceled"));
+    expect(worker.titles).toEqual(["Missed call"]);
+  });
+
   test("takes only its own call away", async () => {
     handle();
     await worker.push(pushOf());

@@ -48,6 +48,8 @@ export class Device {
   readonly writes: string[] = [];
   /** So long takes each access to the storage. */
   storageMs = 0;
+  /** So long takes each request over HTTP. */
+  httpMs = 0;
   /** How the storage fails, if it does. */
   storageFailure: Error | undefined;
   readonly #tabs: FakeTabs;
@@ -144,6 +146,7 @@ export class Device {
     const body = init.body ? (JSON.parse(String(init.body)) as Record<string, unknown>) : {};
     this.requests.push({ method: init.method ?? "GET", path, body });
     if (this.network !== "up") throw new TypeError("fetch failed");
+    if (this.httpMs > 0) await new Promise((resolve) => setTimeout(resolve, this.httpMs));
     const answer = this.http(path, body);
     return new Response(answer.body ? JSON.stringify(answer.body) : null, {
       status: answer.status,
