@@ -340,6 +340,30 @@ describe("a relayed call", () => {
     expect(calls).toHaveLength(1);
   });
 
+  test("comes at once over a connection that was lost while the device slept", async () => {
+    await start();
+    const sin = await pushed();
+    // The old socket is dead, and nobody has noticed.
+    bob.network = "silent";
+    client.push.relayRemotePushNotification(sin);
+    await world.pass(10);
+    bob.network = "up";
+    await world.pass(5_000);
+    expect(calls).toHaveLength(1);
+  });
+
+  test("does not wait for the next attempt to connect", async () => {
+    await start();
+    bob.network = "down";
+    bob.cut();
+    await world.pass(60_000);
+    const sin = await pushed();
+    bob.network = "up";
+    client.push.relayRemotePushNotification(sin);
+    await world.pass(50);
+    expect(calls).toHaveLength(1);
+  });
+
   test("is answered, and media runs", async () => {
     const sin = await pushed();
     client.push.relayRemotePushNotification(sin);

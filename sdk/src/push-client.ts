@@ -213,6 +213,8 @@ export class PushClient extends Emitter<PushClientEvents> {
         this.#relayed.set(callId, { result, position, receivedIn, action });
         connection.tell({ type: "relay", calls: [position] });
       }
+      // A device that slept may not know that its connection is gone, or wait before it comes back.
+      connection.nudge();
     }
     return result;
   }
