@@ -35,6 +35,24 @@ declare module "@notifee/react-native" {
   };
   export default notifee;
 }
+declare module "@react-native-async-storage/async-storage" {
+  const AsyncStorage: {
+    getItem(key: string): Promise<string | null>;
+    setItem(key: string, value: string): Promise<void>;
+    removeItem(key: string): Promise<void>;
+  };
+  export default AsyncStorage;
+}
+declare module "react-native" {
+  export const AppState: {
+    addEventListener(type: "change", listener: (state: "active" | "background" | "inactive") => void): object;
+  };
+}
+declare module "react-native-webrtc" {
+  const { MediaStream, RTCPeerConnection }: typeof globalThis;
+  const mediaDevices: MediaDevices;
+  export { MediaStream, mediaDevices, RTCPeerConnection };
+}
 declare module "react-native-callkeep" {
   const RNCallKeep: {
     addEventListener(name: "answerCall" | "endCall", listener: (event: { callUUID: string }) => void): void;
@@ -76,9 +94,12 @@ test("what the guide to pushes shows in TypeScript fits the SDK", () => {
     const samples = [...guide.matchAll(/^```ts\n(.*?)^```/gms)].map(([, sample]) => sample ?? "");
     expect(samples.length).toBeGreaterThanOrEqual(6);
     samples.forEach((sample, n) => {
-      // The first makes the client that the others import.
-      const name = sample.includes("export const client") ? "carillon" : `sample-${n}`;
-      writeFileSync(join(folder, `${name}.ts`), sample);
+      // Two of them are what the others import.
+      const made = [
+        ["export const client", "client"],
+        ["export function carillon", "carillon"],
+      ].find(([what]) => sample.includes(what ?? ""));
+      writeFileSync(join(folder, `${made?.[1] ?? `sample-${n}`}.ts`), sample);
     });
     writeFileSync(join(folder, "libraries.d.ts"), libraries);
     writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
