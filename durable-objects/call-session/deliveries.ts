@@ -33,9 +33,9 @@ export class Deliveries {
    */
   constructor(call: CallData | undefined, session: Session) {
     this.#session = session;
-    // Devices that were pushed are told of the end by nobody else.
-    const offered = call && !call.callee.connection && !(call.pushed && call.state === "ended");
-    this.#sent = { caller: 0, callee: offered ? call.logs.callee.last : 0 };
+    const last = call && !call.callee.connection ? call.logs.callee.last : 0;
+    // Devices that were pushed hear of the end, the last event, from nobody else.
+    this.#sent = { caller: 0, callee: call?.pushed && call.state === "ended" ? last - 1 : last };
   }
 
   /** A call starts: nothing of it has been told. */
