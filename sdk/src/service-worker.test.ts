@@ -237,6 +237,16 @@ describe("declining", () => {
   });
 });
 
+test("a page that is open declines where the push does not let us, and stays where it is", async () => {
+  const page = taking();
+  worker.windows.push(page);
+  handle();
+  await worker.push(pushOf({ key: undefined }));
+  await worker.click(worker.shown[0], "decline");
+  expect(page.heard).toMatchObject([{ carillonPush: { action: "decline" } }]);
+  expect([page.focused, worker.opened, worker.fetched]).toEqual([false, [], []]);
+});
+
 describe("a tap", () => {
   test("goes to the open page, which is brought to the front", async () => {
     const page = taking(`${origin}/app/room?a#b`);

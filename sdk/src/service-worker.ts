@@ -4,43 +4,35 @@
  * @packageDocumentation
  */
 import type { PushDecline, PushPayload } from "../../protocol";
-import { dataOf, type Handed, type HandMessage, leave, type NotificationData } from "./hand-over";
+import { dataOf, type Handed, type HandMessage, leave } from "./hand-over";
+import {
+  type CallNotices,
+  type Compose,
+  type NoticeBoard,
+  nameOf,
+  type PushNotification,
+  type ShownNotification,
+  show,
+  showCall,
+  showOver,
+} from "./notices";
 import { type NotificationResult, queryPushNotificationPayload, readPush, toResult } from "./notification";
 import { baseUrlOf } from "./runtime";
 
-export { type NotificationResult, queryPushNotificationPayload };
+export {
+  type CallNotices,
+  type Compose,
+  type NotificationResult,
+  type PushNotification,
+  queryPushNotificationPayload,
+};
 
-/** What the person sees: a title, and what `ServiceWorkerRegistration.showNotification()` takes. */
-export interface PushNotification {
-  title?: string;
-  body?: string;
-  icon?: string;
-  badge?: string;
-  image?: string;
-  /** `answer` and `decline` are carried out; any other one is told to the page. */
-  actions?: { action: string; title: string; icon?: string }[];
-  silent?: boolean;
-  vibrate?: number[];
-  renotify?: boolean;
-  requireInteraction?: boolean;
-  lang?: string;
-  dir?: "auto" | "ltr" | "rtl";
-}
-
-/** Composes what the person sees: what it leaves out is as by default; null shows nothing. */
-export type Compose<T extends unknown[]> = (
-  ...about: T
-) => PushNotification | null | Promise<PushNotification | null>;
-
-export interface PushOptions {
+export interface PushOptions extends CallNotices {
   applicationKey: string;
   /** As for the client; by default this worker's own origin. */
   environmentHost?: string;
   /** The app's page: found among the open ones, or opened. By default the worker's scope. */
   url?: string;
-  call?: Compose<[NotificationResult]>;
-  /** Takes the place of the call's notification. */
-  missedCall?: Compose<[NotificationResult]>;
   /** Messages have one notification together: the newest of them, and how many pushes there were. */
   message?: Compose<[NotificationResult, count: number]>;
   /** @internal For tests. */
@@ -55,11 +47,6 @@ export interface WorkerWindow {
   postMessage(message: unknown, transfer: Transferable[]): void;
 }
 
-export interface WorkerNotification {
-  readonly data: unknown;
-  close(): void;
-}
-
 interface WorkerEvent {
   waitUntil(done: Promise<unknown>): void;
 }
@@ -67,11 +54,7 @@ interface WorkerEvent {
 /** The part of ServiceWorkerGlobalScope that is used: no library has it together with a page's. */
 export interface WorkerScope {
   readonly location: { readonly origin: string };
-  readonly registration: {
-    readonly scope: string;
-    showNotification(title: string, options: object): Promise<void>;
-    getNotifications(filter?: { tag?: string }): Promise<WorkerNotification[]>;
-  };
+  readonly registration: NoticeBoard & { readonly scope: string };
   readonly clients: {
     matchAll(options: { type: "window"; includeUncontrolled: boolean }): Promise<readonly WorkerWindow[]>;
     openWindow(url: string): Promise<unknown>;
@@ -85,7 +68,7 @@ export interface WorkerScope {
   addEventListener(
     type: "notificationclick",
     listener: (
-      event: WorkerEvent & { readonly action: string; readonly notification: WorkerNotification },
+      event: WorkerEvent & { readonly action: string; readonly notification: ShownNotification },
     ) => void,
   ): void;
 }
@@ -93,9 +76,6 @@ export interface WorkerScope {
 /** So long a page may take to say that it has what it was handed. */
 const acknowledgeMs = 500;
 const messagesTag = "carillon-messages";
-/** Ended by somebody who knows of it: nothing was missed. */
-const known = ["otherDeviceAnswered", "denied"];
-
 /**
  * Handles Carillon's pushes in a service worker, and leaves all others alone. To be called while the
  * worker's script runs for the first time, as every listener of a worker.
@@ -158,8 +138,10 @@ class PushWorker {
   /** Gives it to a page of the app: one that is open, or a new one. */
   async open(handed: Handed): Promise<void> {
     for (const window of await this.#windows()) {
-      // One click allows for one window: it is not focused before it is known to be the right one.
-      if (await hand(window, handed, this.#scope)) return void (await window.focus());
+      if (!(await hand(window, handed, this.#scope))) continue;
+      // One click allows for one window: none is focused before it is known to be the right one.
+      if (handed.action !== "decline") await window.focus();
+      return;
     }
     await leave(handed);
     await this.#scope.clients.openWindow(this.#url);
@@ -167,81 +149,44 @@ class PushWorker {
 
   async #notify(result: NotificationResult, sin: string): Promise<void> {
     if (result.isMessage) await this.#message(result, sin);
-    else if (result.canceled || result.timedOut) await this.#over(result, sin);
+    else if (result.canceled || result.timedOut) await showOver(this.#board, result, sin, this.#options);
     else await this.#call(result, sin);
   }
 
   async #call(result: NotificationResult, sin: string): Promise<void> {
-    await this.#show(result.callId, { sin, rings: true, count: 1 }, await this.#options.call?.(result), {
-      title: result.videoOffered ? "Incoming video call" : "Incoming call",
-      body: nameOf(result),
-      actions: [
-        { action: "answer", title: "Answer" },
-        { action: "decline", title: "Decline" },
-      ],
-      requireInteraction: true,
-      renotify: true,
-      vibrate: [600, 400, 600, 400, 600],
-    });
+    await showCall(this.#board, result, sin, this.#options);
     // As long as the worker lives; otherwise the push that cancels it does so, or the next one.
     this.#scope.setTimeout(() => void this.#sweep(), result.until - Date.now());
   }
 
   async #message(result: NotificationResult, sin: string): Promise<void> {
-    const [shown] = await this.#scope.registration.getNotifications({ tag: messagesTag });
+    const [shown] = await this.#board.getNotifications({ tag: messagesTag });
     const count = (shown ? (dataOf(shown)?.count ?? 0) : 0) + 1;
     const composed = await this.#options.message?.(result, count);
-    await this.#show(messagesTag, { sin, rings: false, count }, composed, {
+    await show(this.#board, messagesTag, { sin, rings: false, count }, composed, {
       title: count > 1 ? "New messages" : "New message",
       body: nameOf(result),
       renotify: true,
     });
   }
 
-  /** The call's notification goes, and one that says that it was missed comes in its place. */
-  async #over(result: NotificationResult, sin: string): Promise<void> {
-    for (const shown of await this.#scope.registration.getNotifications({ tag: result.callId }))
-      shown.close();
-    if (known.includes(result.canceled ?? "")) return;
-    await this.#show(
-      result.callId,
-      { sin, rings: false, count: 1 },
-      await this.#options.missedCall?.(result),
-      { title: "Missed call", body: nameOf(result), silent: true },
-    );
-  }
-
   /** Calls that do not ring any more, of which nobody has told this worker. */
   async #sweep(): Promise<void> {
-    for (const shown of await this.#scope.registration.getNotifications()) {
+    for (const shown of await this.#board.getNotifications()) {
       const data = dataOf(shown);
       const push = data?.rings ? readPush(data.sin) : undefined;
       const result = toResult(push, Date.now());
-      if (data && result.timedOut) await this.#over(result, data.sin);
+      if (data && result.timedOut) await showOver(this.#board, result, data.sin, this.#options);
     }
-  }
-
-  async #show(
-    tag: string | undefined,
-    carillon: NotificationData["carillon"],
-    composed: PushNotification | null | undefined,
-    usual: PushNotification,
-  ): Promise<void> {
-    if (composed === null) return;
-    const { title = "", vibrate, ...options } = { ...usual, ...composed };
-    const data: NotificationData = { carillon };
-    await this.#scope.registration.showNotification(title, {
-      ...options,
-      // A silent one may not say how it vibrates.
-      ...(!options.silent && { vibrate }),
-      tag,
-      data,
-    });
   }
 
   async #handToFront(handed: Handed): Promise<boolean> {
     const [front] = await this.#windows();
     return front?.focused ? hand(front, handed, this.#scope) : false;
+  }
+
+  get #board(): NoticeBoard {
+    return this.#scope.registration;
   }
 
   get #url(): string {
@@ -272,8 +217,4 @@ async function hand(
   });
   port1.close();
   return taken;
-}
-
-function nameOf({ displayName, remoteUserId }: NotificationResult): string | undefined {
-  return displayName ?? remoteUserId;
 }

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Call, CarillonClient } from ".";
 import { leave } from "./hand-over";
 import { handlePushes } from "./service-worker";
@@ -125,6 +125,7 @@ class Browser {
       serviceWorker: Object.assign(this.messages, {
         startMessages() {},
         getRegistrations: async () => [this.worker.scope.registration],
+        getRegistration: async () => this.worker.scope.registration,
       }),
     });
     handlePushes({ applicationKey, scope: this.worker.scope });
@@ -157,7 +158,7 @@ test("what was tapped before the page was there is taken up by it", async () => 
   await worker.click(worker.shown[0], "answer");
   expect(worker.opened).toEqual([`${origin}/`]);
   const opened = vi.fn();
-  receiveNotifications(client, opened);
+  receiveNotifications(client, { opened });
   await vi.waitFor(() => expect(opened).toHaveBeenCalled());
   expect(opened).toHaveBeenCalledWith(expect.objectContaining({ callId: out.callId }), "answer");
   const started = client.start();
@@ -170,7 +171,7 @@ test("an open page takes up what is tapped, and shows what it is told to", async
   const browser = new Browser();
   const page = browser.openPage();
   const opened = vi.fn();
-  receiveNotifications(client, opened);
+  receiveNotifications(client, { opened });
   await bob.start(client);
   const { out, push } = await pushed();
   await browser.worker.push(push);
@@ -185,7 +186,7 @@ test("a push for the page in front rings there, as any other call", async () => 
   const browser = new Browser();
   browser.openPage().focused = true;
   const opened = vi.fn();
-  receiveNotifications(client, opened);
+  receiveNotifications(client, { opened });
   await bob.start(client);
   const { push } = await pushed();
   await browser.worker.push(push);
@@ -236,4 +237,67 @@ test("other messages of the page's own worker, and those after the end, are left
   const answered = vi.fn();
   page.postMessage({ carillonPush: { sin: "{}", action: "" } }, [{ postMessage: answered }] as never);
   expect(answered).not.toHaveBeenCalled();
+});
+
+describe("a call that comes over the connection while the page is hidden", () => {
+  let browser: Browser;
+  let out: Call;
+
+  async function ring(options: Parameters<typeof receiveNotifications>[1], visibilityState = "hidden") {
+    vi.stubGlobal("document", { visibilityState });
+    browser = new Browser();
+    browser.openPage();
+    receiveNotifications(client, options);
+    client.setSupportActiveConnectionInBackground(true);
+    await bob.start(client);
+    const caller = await world.device("alice").started({ displayName: "Alice" });
+    out = caller.callClient.callUser("bob", { video: true });
+    await world.pass(50);
+    await vi.waitFor(() => expect(calls).toHaveLength(1));
+    await world.pass(50);
+  }
+
+  test("is shown, and declined or answered from there", async () => {
+    const missedCall = vi.fn(() => null);
+    await ring({ hidden: { call: () => ({ icon: "/i.png" }), missedCall } });
+    expect(browser.worker.shown).toMatchObject([
+      { title: "Incoming video call", options: { body: "Alice", icon: "/i.png", tag: out.callId } },
+    ]);
+    await browser.worker.click(browser.worker.shown[0], "answer");
+    await world.pass(1_000);
+    expect(out.state).toBe("established");
+    out.hangup();
+    await world.pass(50);
+    expect([browser.worker.titles, missedCall.mock.calls]).toEqual([[], []]);
+  });
+
+  test("was missed when it ends", async () => {
+    await ring({ hidden: {} });
+    out.hangup();
+    await world.pass(50);
+    await vi.waitFor(() => expect(browser.worker.titles).toEqual(["Missed call"]));
+    expect(browser.worker.shown[0]?.data).toMatchObject({ carillon: { rings: false } });
+  });
+
+  test("is not shown twice, when a push has shown it already", async () => {
+    vi.stubGlobal("document", { visibilityState: "hidden" });
+    browser = new Browser();
+    receiveNotifications(client, { hidden: {} });
+    await bob.start(client);
+    const { push } = await pushed();
+    await browser.worker.push(push);
+    const [shown] = browser.worker.shown;
+    client.push.relayRemotePushNotification(push);
+    await world.pass(50);
+    await vi.waitFor(() => expect(calls).toHaveLength(1));
+    expect(browser.worker.shown).toEqual([shown]);
+  });
+
+  test.each<[string, Parameters<typeof receiveNotifications>[1], string]>([
+    ["where the app does not want it", {}, "hidden"],
+    ["where the page is seen", { hidden: {} }, "visible"],
+  ])("is not shown %s", async (_, options, visibility) => {
+    await ring(options, visibility);
+    expect(browser.worker.shown).toEqual([]);
+  });
 });

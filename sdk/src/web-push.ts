@@ -3,9 +3,14 @@
  *
  * @packageDocumentation
  */
+import { limits, type PushPayload } from "../../protocol";
+import type { Call } from "./call";
 import type { CarillonClient } from "./client";
-import { dataOf, type Handed, readHandMessage, takeLeft } from "./hand-over";
-import type { NotificationResult } from "./notification";
+import { type Handed, readHandMessage, takeLeft } from "./hand-over";
+import { type CallNotices, clear, showCall, showOver } from "./notices";
+import { type NotificationResult, toResult } from "./notification";
+
+export type { CallNotices, Compose, PushNotification } from "./notices";
 
 /**
  * Subscribes this browser to pushes, and registers it as the device of the client's user. After
@@ -48,27 +53,39 @@ export async function unsubscribeFromWebPush(
   await client.push.unregisterPushDevice();
 }
 
+/** What a page does with what the service worker hands over. */
+export interface ReceiveOptions {
+  /** The person tapped a notification: show the conversation, or the call that was missed. */
+  opened?(result: NotificationResult, action: string): void;
+  /**
+   * Show a notification for a call that comes over the active connection while this page is hidden, too.
+   * Needs the registration of a worker with `handlePushes()`, and the permission.
+   */
+  hidden?: CallNotices;
+}
+
 /**
  * Takes what the service worker hands to this page: a call that the person answered in a notification
  * is answered, a push that came while the person looks at this page comes as any other call. Takes
  * the notification of a call away when the call is answered here, or over. As soon as there is a client:
  * what was tapped before the page was there waits for it.
  *
- * @param opened The person tapped a notification: show the conversation, or the call that was missed.
  * @returns What ends it.
  */
-export function receiveNotifications(
-  client: CarillonClient,
-  opened: (result: NotificationResult, action: string) => void = () => {},
-): () => void {
+export function receiveNotifications(client: CarillonClient, options: ReceiveOptions = {}): () => void {
   const { serviceWorker } = navigator;
+  /** Calls whose notification the person has seen. */
+  const tapped = new Set<string>();
   const receive = ({ sin, action }: Handed): boolean => {
     const result =
       action === undefined
         ? client.push.relayRemotePushNotification(sin)
         : client.push.relayLocalNotification({ sin, action });
     if (result.userId !== undefined && result.userId !== client.userId) return false;
-    if (action !== undefined) opened(result, action);
+    if (action !== undefined) {
+      tapped.add(result.callId ?? "");
+      options.opened?.(result, action);
+    }
     return true;
   };
   const hear = ({ data, ports }: MessageEvent) => {
@@ -83,9 +100,12 @@ export function receiveNotifications(
   });
   const unlisten = [
     client.callClient.on("incomingCall", (call) => {
-      for (const event of ["answered", "ended"] as const) call.on(event, () => void clear(call.callId));
+      const { hidden } = options;
+      const shows = hidden && !tapped.has(call.callId) && document.visibilityState === "hidden";
+      if (shows) void showHidden(client, call, hidden);
+      for (const event of ["answered", "ended"] as const) call.on(event, () => void clearAll(call.callId));
     }),
-    client.push.on("callOver", ({ callId }) => void clear(callId)),
+    client.push.on("callOver", ({ callId }) => void clearAll(callId)),
   ];
   return () => {
     serviceWorker.removeEventListener("message", hear);
@@ -93,11 +113,29 @@ export function receiveNotifications(
   };
 }
 
-/** That a call was missed may stay. */
-async function clear(tag: string | undefined): Promise<void> {
-  for (const registration of await navigator.serviceWorker.getRegistrations()) {
-    for (const shown of await registration.getNotifications({ tag })) if (dataOf(shown)?.rings) shown.close();
-  }
+/** As the worker would, had there been a push. */
+async function showHidden(client: CarillonClient, call: Call, notices: CallNotices): Promise<void> {
+  const { callId: id, remoteUserId: from, remoteDisplayName: name, headers, details } = call;
+  const until = Date.now() + limits.ringSecondsMax * 1_000;
+  const to = client.userId;
+  const push: PushPayload = { v: 1, type: "call", id, to, from, name, headers, until };
+  if (details.videoOffered) push.video = true;
+  const board = await navigator.serviceWorker.getRegistration();
+  // The worker may have shown it for a push, or it was faster than we.
+  if (!board || call.state !== "ringing" || (await board.getNotifications({ tag: id })).length > 0) return;
+  const cancel = () => {
+    const { endCause: cause, answeredTime } = call.details;
+    if (answeredTime !== undefined || cause === "hungUp") return;
+    const over: PushPayload = { ...push, type: "cancel", cause };
+    void showOver(board, toResult(over, Date.now()), JSON.stringify(over), notices);
+  };
+  call.on("ended", cancel);
+  await showCall(board, toResult(push, Date.now()), JSON.stringify(push), notices);
+}
+
+async function clearAll(callId: string | undefined): Promise<void> {
+  for (const registration of await navigator.serviceWorker.getRegistrations())
+    await clear(registration, callId);
 }
 
 function toBase64Url(buffer: ArrayBuffer | null): string {

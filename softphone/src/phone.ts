@@ -238,7 +238,10 @@ export class Phone {
     });
     client.push.on("callOver", (result) => this.#opened(result));
     if ("serviceWorker" in navigator) {
-      this.#unlisten = receiveNotifications(client, (result) => this.#opened(result));
+      this.#unlisten = receiveNotifications(client, {
+        opened: (result) => this.#opened(result),
+        hidden: { call: () => ({ icon: "/icon.png" }), missedCall: () => ({ icon: "/icon.png" }) },
+      });
     }
     client.on("stopped", () => log.add("client", "stopped"));
     client.on("failed", (error: CarillonError) => {

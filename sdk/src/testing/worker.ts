@@ -1,9 +1,10 @@
 /** A service worker's surroundings in memory: its notifications, the app's windows, its cache, what it fetched. */
-import type { WorkerNotification, WorkerScope, WorkerWindow } from "../service-worker";
+import type { ShownNotification } from "../notices";
+import type { WorkerScope, WorkerWindow } from "../service-worker";
 
 export const origin = "https://app.example";
 
-export interface ShownNotification extends WorkerNotification {
+export interface FakeNotification extends ShownNotification {
   title: string;
   options: { tag?: string; body?: string; data?: unknown; silent?: boolean; actions?: { action: string }[] };
 }
@@ -32,11 +33,11 @@ type Listener = (event: {
   waitUntil(done: Promise<unknown>): void;
   data: { text(): string } | null;
   action: string;
-  notification: WorkerNotification;
+  notification: ShownNotification;
 }) => void;
 
 export class FakeWorker {
-  readonly shown: ShownNotification[] = [];
+  readonly shown: FakeNotification[] = [];
   readonly windows: FakeWindow[] = [];
   readonly opened: string[] = [];
   readonly fetched: { url: string; body: unknown }[] = [];
@@ -46,10 +47,10 @@ export class FakeWorker {
     location: { origin },
     registration: {
       scope: `${origin}/`,
-      showNotification: async (title, options: ShownNotification["options"]) => {
+      showNotification: async (title, options: FakeNotification["options"]) => {
         const { tag } = options;
         this.#take((other) => tag !== undefined && other.options.tag === tag);
-        const shown: ShownNotification = {
+        const shown: FakeNotification = {
           title,
           options,
           data: structuredClone(options.data),
@@ -86,7 +87,7 @@ export class FakeWorker {
     await this.#fire("push", { data: text === null ? null : { text: () => text } });
   }
 
-  async click(notification: ShownNotification | undefined, action = ""): Promise<void> {
+  async click(notification: FakeNotification | undefined, action = ""): Promise<void> {
     if (!notification) throw new Error("There is no such notification.");
     await this.#fire("notificationclick", { notification, action });
   }
@@ -103,7 +104,7 @@ export class FakeWorker {
     await Promise.all(until);
   }
 
-  #take(which: (shown: ShownNotification) => boolean): void {
+  #take(which: (shown: FakeNotification) => boolean): void {
     for (const gone of this.shown.filter(which)) this.shown.splice(this.shown.indexOf(gone), 1);
   }
 }
