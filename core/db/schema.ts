@@ -1,10 +1,10 @@
 /**
  * The tables in D1. `npx drizzle-kit generate` turns a change here into a file under `migrations/`.
  *
- * An index costs one written row per insert, so there is one only, that of messages by their id:
- * what is listed is listed in the order of a primary key. Times are milliseconds since 1970.
+ * An index costs one written row per insert, so there are two only, that of messages by their id
+ * and that of dead tokens by their user: what is listed is listed in the order of a primary key. Times are milliseconds since 1970.
  */
-import { integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import type { CallStatistics, CallTimes, EndCause, MessageState } from "../../protocol";
 import type { DeletionPosition } from "../messages/archive-deletion";
 import type { PublicPushCredential, PushProvider } from "../push/credentials";
@@ -229,7 +229,7 @@ export const pushFeedback = sqliteTable(
   {
     /** The user's application. */
     applicationKey: text().notNull(),
-    /** When we heard of it. */
+    /** When it was written here; none twice in an application. */
     time: integer().notNull(),
     /** A digest of the instance and the token. */
     id: text().notNull(),
@@ -239,7 +239,11 @@ export const pushFeedback = sqliteTable(
     token: text().notNull(),
     reason: text().notNull(),
   },
-  (table) => [primaryKey({ columns: [table.applicationKey, table.time, table.id] })],
+  (table) => [
+    primaryKey({ columns: [table.applicationKey, table.time, table.id] }),
+    // What there is of a user: dead tokens are few, and there may be many of an application in an hour.
+    index("push_feedback_user").on(table.applicationKey, table.userId, table.time),
+  ],
 );
 
 /** How far the sweeps have come, in every database that holds an archive: `core/db/sweep.ts`. */

@@ -11,6 +11,10 @@ const dayMs = 86_400_000;
 const feedbackDays = 30;
 /** Pushes that are on their way together, and one that is repeated after a crash, hear of it within this time. */
 const togetherMs = 3_600_000;
+/** Of a user within this time: an installation may register whatever it likes as its token. */
+const perUser = 20;
+/** Tokens of APNs and FCM are shorter. */
+const tokenCharacters = 512;
 
 /** A token that is good for nothing any more. */
 export interface DeadToken {
@@ -36,8 +40,12 @@ export interface FeedbackPosition {
 export type PushFeedback = Omit<DeadToken, "applicationKey"> & { id: string };
 
 /**
- * Takes note of a dead token, once however often it is told of within an hour. Only of a user who
- * is on the application's list: who was deleted meanwhile leaves nothing behind.
+ * Takes note of a dead token, once however often it is told of within an hour, and of a few of one
+ * user. Only of a user who is on the application's list: who was deleted meanwhile leaves nothing
+ * behind.
+ *
+ * Times are those of writing and none is given twice, so that nothing comes to be listed behind
+ * somebody who has read on.
  */
 export async function noteDeadToken(db: D1Database, row: DeadToken): Promise<void> {
   const { applicationKey, userId, instanceId, provider, token, reason, time } = row;
@@ -47,13 +55,23 @@ export async function noteDeadToken(db: D1Database, row: DeadToken): Promise<voi
     .prepare(
       `INSERT INTO push_feedback
          (application_key, time, id, user_id, instance_id, provider, token, reason)
-       SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
+       SELECT ?1, max(?2, ifnull((SELECT max(time) + 1 FROM push_feedback WHERE application_key = ?1), 0)),
+         ?3, ?4, ?5, ?6, ?7, ?8
        WHERE EXISTS (SELECT 1 FROM users WHERE application_key = ?1 AND user_id = ?4)
          AND NOT EXISTS (SELECT 1 FROM push_feedback
-           WHERE application_key = ?1 AND time BETWEEN ?2 - ?9 AND ?2 + ?9 AND id = ?3)`,
+           WHERE application_key = ?1 AND user_id = ?4 AND time > ?2 - ?9 AND id = ?3)
+         AND (SELECT count(*) FROM push_feedback
+           WHERE application_key = ?1 AND user_id = ?4 AND time > ?2 - ?9) < ?10`,
     )
-    .bind(applicationKey, time, id, userId, instanceId, provider, token, reason, togetherMs)
+    .bind(
+      ...[applicationKey, time, id, userId, instanceId, provider, cut(token), reason],
+      ...[togetherMs, perUser],
+    )
     .run();
+}
+
+function cut(token: string): string {
+  return token.length > tokenCharacters ? `${token.slice(0, tokenCharacters)}…` : token;
 }
 
 /** In the order of time, from `since` on or from behind `after`. */

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { noteUser } from "../../core/applications/users";
 import { type DeadToken, forgetOldFeedback, listFeedback, noteDeadToken } from "../../core/push/feedback";
 import worker from "../../workers/index";
@@ -24,7 +24,8 @@ const tokensOf = async (applicationKey: string) => (await all(applicationKey)).m
 
 test("a dead token is noted once, whoever tells of it again, and another one of that instance is another", async () => {
   const key = await applicationWith("alice");
-  for (const time of [now, now + 1, now - 60_000, now]) await noteDeadToken(DB, dead(key, { time }));
+  for (const time of [now, now + 1, now - 60_000, now, now + 3_599_999])
+    await noteDeadToken(DB, dead(key, { time }));
   await noteDeadToken(DB, dead(key, { token: "u", time: now + 1 }));
   expect(await tokensOf(key)).toEqual(["t", "u"]);
   await noteDeadToken(DB, dead(key, { time: now + 2 * 3_600_000 }));
@@ -37,12 +38,46 @@ test("nothing is noted of a user who is not there", async () => {
   expect(await all(key)).toEqual([]);
 });
 
+test("who has read on misses nothing that another sender stamped earlier and wrote later", async () => {
+  const key = await applicationWith("alice", "bob");
+  await noteDeadToken(DB, dead(key, { token: "one", time: now + 50 }));
+  const [read] = await all(key);
+  for (const [at, token] of ["two", "three", "four"].entries())
+    await noteDeadToken(DB, dead(key, { userId: "bob", token, time: now - at * 1_000 }));
+  const next = await listFeedback(DB, key, { since: 0, after: read, limit: 100 });
+  expect(next.map(({ token, time }) => [token, time])).toEqual([
+    ["two", now + 51],
+    ["three", now + 52],
+    ["four", now + 53],
+  ]);
+  const other = await applicationWith("alice");
+  await noteDeadToken(DB, dead(other));
+  expect(await all(other)).toMatchObject([{ time: now }]);
+});
+
+test("one user fills the list with 20 tokens an hour at most, whatever they are", async () => {
+  const key = await applicationWith("alice", "bob");
+  for (let at = 0; at < 30; at += 1)
+    await noteDeadToken(DB, dead(key, { instanceId: `i${at % 3}`, token: `${at}`, time: now + at * 1_000 }));
+  expect(await all(key)).toHaveLength(20);
+  await noteDeadToken(DB, dead(key, { userId: "bob", time: now + 30_000 }));
+  await noteDeadToken(DB, dead(key, { token: "later", time: now + 3_600_000 }));
+  expect((await tokensOf(key)).slice(20)).toEqual(["t", "later"]);
+});
+
+test("a token of at most 512 characters is kept whole, of a longer one the beginning", async () => {
+  const key = await applicationWith("alice");
+  const [longest, longer] = ["x".repeat(512), "y".repeat(513)];
+  for (const token of [longest, longer]) await noteDeadToken(DB, dead(key, { token }));
+  expect(await tokensOf(key)).toEqual([longest, `${"y".repeat(512)}…`]);
+});
+
 test("what is 30 days old goes, in every application, some rows a run", async () => {
   await DB.prepare("DELETE FROM push_feedback").run();
   await DB.prepare("DELETE FROM sweeps").run();
   const keys = [await applicationWith("alice"), await applicationWith("alice")];
   for (const key of keys) {
-    for (const days of [31, 29, 100, 0]) {
+    for (const days of [100, 31, 29, 0]) {
       await noteDeadToken(DB, dead(key, { token: `${days}`, time: now - days * day }));
     }
   }
@@ -78,4 +113,18 @@ test("a page and a sweep read their part of the table only", async () => {
     expect(results).toHaveLength(1);
     expect(results[0]?.detail).toMatch(/^SEARCH push_feedback USING PRIMARY KEY/);
   }
+});
+
+test("a note reads what there is of its user, however much there is of the application", async () => {
+  const prepare = vi.spyOn(DB, "prepare");
+  await noteDeadToken(DB, dead("k"));
+  const [[sql = ""] = []] = prepare.mock.calls;
+  prepare.mockRestore();
+  const plan = DB.prepare(`EXPLAIN QUERY PLAN ${sql}`).bind("k", now, ..."abcdef", 0, 0);
+  const details = (await plan.all<{ detail: string }>()).results.map(({ detail }) => detail);
+  const ofUser = details.filter((detail) =>
+    detail.includes("push_feedback_user (application_key=? AND user_id=?"),
+  );
+  expect(ofUser).toHaveLength(2);
+  expect(details.filter((detail) => detail.startsWith("SCAN push_feedback"))).toEqual([]);
 });

@@ -1,0 +1,1 @@
+CREATE INDEX `push_feedback_user` ON `push_feedback` (`application_key`,`user_id`,`time`);
