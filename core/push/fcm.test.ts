@@ -66,9 +66,13 @@ describe("an answer of FCM", () => {
 
   test.each([
     ["taken", { status: 200, text: '{"name":"projects/p/messages/1"}' }, { kind: "sent" }],
-    ["a token that is gone", error(404, "NOT_FOUND", fcm("UNREGISTERED")), { kind: "dead" }],
-    ["a token that is gone, in short", error(404, "NOT_FOUND"), { kind: "dead" }],
-    ["another project", error(403, "PERMISSION_DENIED", fcm("SENDER_ID_MISMATCH")), { kind: "dead" }],
+    ["a token that is gone", error(404, "NOT_FOUND", fcm("UNREGISTERED")), { kind: "dead", ofProject: true }],
+    ["a token that is gone, in short", error(404, "NOT_FOUND"), { kind: "dead", ofProject: true }],
+    [
+      "another project",
+      error(403, "PERMISSION_DENIED", fcm("SENDER_ID_MISMATCH")),
+      { kind: "credential", missing: true },
+    ],
     ["no token", error(400, "INVALID_ARGUMENT", fcm("INVALID_ARGUMENT"), notAToken), { kind: "dead" }],
     ["a bad token", error(400, "INVALID_ARGUMENT", field("message.token")), { kind: "dead" }],
     ["a bad ttl", error(400, "INVALID_ARGUMENT", field("message.android.ttl")), { kind: "fault" }],
@@ -90,7 +94,7 @@ describe("an answer of FCM", () => {
   ])("%s", (_, answer, expected) => {
     const outcome = fcmOutcome(answer);
     expect(outcome).toMatchObject(expected);
-    expect("token" in outcome).toBe("token" in expected);
+    for (const mark of ["token", "missing", "ofProject"]) expect(mark in outcome).toBe(mark in expected);
   });
 
   test("says how long to wait", () => {

@@ -52,21 +52,44 @@ const answered = z.object({
   }),
 });
 
+/** What FCM says of a token with one project's credential; see {@link fcmVerdict}. */
 export function fcmOutcome({ status, text, retryAfter }: ProviderAnswer): PushOutcome {
   if (status >= 200 && status < 300) return { kind: "sent" };
   const { code, aboutToken } = errorOf(text);
   const why = { reason: code ?? `answered ${status}` };
   // A 404 that does not say so comes from somebody else than FCM.
-  if (code === "UNREGISTERED" || (status === 404 && code === "NOT_FOUND")) return { kind: "dead", ...why };
-  if (code === "SENDER_ID_MISMATCH" || (code === "INVALID_ARGUMENT" && aboutToken)) {
-    return { kind: "dead", ...why };
-  }
+  if (code === "UNREGISTERED" || (status === 404 && code === "NOT_FOUND"))
+    return { kind: "dead", ...why, ofProject: true };
+  if (code === "SENDER_ID_MISMATCH") return { kind: "credential", ...why, missing: true };
+  if (code === "INVALID_ARGUMENT" && aboutToken) return { kind: "dead", ...why };
   if (status === 401 || status === 403) {
     return { kind: "credential", ...why, ...(code === "UNAUTHENTICATED" && { token: true }) };
   }
   if (status === 429) return { kind: "throttled", ...why, retryAfter: retryAfter ?? throttledSeconds };
   const passes = status >= 500 || status < 400 || status === 408;
   return passes ? { kind: "temporary", ...why, retryAfter } : { kind: "fault", ...why };
+}
+
+/** Of a token that a project's key could not push to: it is of another project, or gone, or the key is refused. */
+export type FcmRefusal = Extract<PushOutcome, { kind: "credential" | "dead" }>;
+
+/**
+ * What to think of a token that no project has taken. Another project's key cannot tell that it is
+ * dead: FCM answers “mismatch” or “unregistered” for a token that lives.
+ *
+ * `named`: the device says that it is of the project that was asked. `all`: every project was asked
+ * that the token can be of. There is one refusal at least.
+ */
+export function fcmVerdict(
+  refusals: readonly FcmRefusal[],
+  { named, all }: { named: boolean; all: boolean },
+): FcmRefusal {
+  const refused = refusals.find((refusal) => refusal.kind === "credential" && !refusal.missing);
+  if (refused) return refused;
+  const gone = refusals.find(({ kind }) => kind === "dead");
+  if (gone && (named || all)) return gone;
+  const reason = [...new Set(refusals.map((refusal) => refusal.reason))].join(", ");
+  return named ? { kind: "dead", reason } : { kind: "credential", reason, missing: true };
 }
 
 /** FCM's own code where there is one, else Google's; and whether it is the registration token that is wrong. */

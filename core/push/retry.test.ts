@@ -46,6 +46,14 @@ test("a provider that asks for time gets it, and a call that has none is given u
   expect(retryDelay({ content: message, expires: now + 30 * day }, days, 1, now)).toBe(43_200);
 });
 
+test("somebody has to upload a credential that is missing: a message is tried by the hour, a call not at all", () => {
+  const missing: PushOutcome = { kind: "credential", reason: "", missing: true };
+  expect(delays(call, 45_000, missing)).toEqual([]);
+  const found = delays(message, 30 * day, missing);
+  expect(found.slice(0, 10)).toEqual(Array.from({ length: 10 }, () => 3_600));
+  expect(found.at(-1)).toBe(43_200);
+});
+
 test.each([
   { kind: "sent" },
   { kind: "dead", reason: "" },

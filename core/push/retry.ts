@@ -6,6 +6,8 @@ import type { PreparedPush } from "./prepared-push";
 const firstSeconds = { call: 1, cancel: 1, message: 5 };
 /** The longest delay of a queue. */
 const delaySecondsMax = 12 * 3_600;
+/** Somebody has to upload a credential first. */
+const missingSeconds = 3_600;
 
 /** Seconds from an attempt to the next; `attempt`: how many there have been. It doubles. */
 export function backoffSeconds(type: PreparedPush["content"]["type"], attempt: number): number {
@@ -20,7 +22,12 @@ export function retryDelay(
   now: number,
 ): number | null {
   if (outcome.kind === "sent" || outcome.kind === "dead" || outcome.kind === "fault") return null;
-  const asked = outcome.kind === "credential" ? 0 : (outcome.retryAfter ?? 0);
-  const delay = Math.min(Math.max(backoffSeconds(content.type, attempt), asked), delaySecondsMax);
+  const wanted = Math.max(backoffSeconds(content.type, attempt), askedSeconds(outcome));
+  const delay = Math.min(wanted, delaySecondsMax);
   return now + delay * 1_000 < expires ? delay : null;
+}
+
+function askedSeconds(outcome: PushOutcome): number {
+  if (outcome.kind === "credential" && outcome.missing) return missingSeconds;
+  return "retryAfter" in outcome ? (outcome.retryAfter ?? 0) : 0;
 }

@@ -2,23 +2,33 @@
 import type { ApnsDevice, FcmDevice, PushDevice, WebPushDevice } from "../../protocol";
 import type { PublicPushCredential } from "./credentials";
 
+/** The first of {@link fittingPushCredentials}. */
+export function selectPushCredential<C extends PublicPushCredential>(
+  device: PushDevice,
+  credentials: readonly C[],
+): C | undefined {
+  return fittingPushCredentials(device, credentials)[0];
+}
+
 /**
+ * Those that a device may be pushed to with, the best first:
+ *
  * - APNs: the most specific one, by bundle id first and by environment then.
  * - FCM: that of the device's project, or the newest where the device names none.
  * - Web Push: the key that the device subscribed with, or the newest where it does not say.
  *
  * What does not fit is left out, even if it is all there is: a push service takes another key for
- * an attack, and FCM another project for a dead token. `credentials` are newest first.
+ * an attack. `credentials` are newest first.
  */
-export function selectPushCredential<C extends PublicPushCredential>(
+export function fittingPushCredentials<C extends PublicPushCredential>(
   device: PushDevice,
   credentials: readonly C[],
-): C | undefined {
+): C[] {
   const fitting = credentials
     .map((credential) => ({ credential, fit: fitOf(device, credential) }))
     .filter(({ fit }) => fit > 0);
   // Sorting keeps the order of what fits equally well.
-  return fitting.sort((one, other) => other.fit - one.fit)[0]?.credential;
+  return fitting.sort((one, other) => other.fit - one.fit).map(({ credential }) => credential);
 }
 
 /** 0 where it does not fit. */
