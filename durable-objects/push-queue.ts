@@ -1,9 +1,9 @@
-/** What waits in the queue `PUSH_QUEUE`: a push that is to be tried again. It holds no credential. */
-import type { PushBatch } from "./user-hub/push-rpc";
+/** What waits in the queue `PUSH_QUEUE`: a push to one device that is to be tried again. It holds no credential. */
+import type { PushBatch, PushTarget } from "./user-hub/push-rpc";
 
 export interface LaterPush {
-  /** For one device. */
-  batch: PushBatch;
+  batch: Omit<PushBatch, "devices">;
+  target: PushTarget;
   /** Attempts that have been made. */
   attempt: number;
 }

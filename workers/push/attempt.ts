@@ -1,165 +1,168 @@
-/** One attempt to push to one device, with a second one at once where another key may do. */
-import { apnsOutcome, apnsRequest } from "../../core/push/apns";
+/** One attempt to push to one device: with another credential or token at once, where that may do. */
 import type { StoredPushCredential } from "../../core/push/credential-store";
 import { declineKey } from "../../core/push/decline-key";
-import { fcmOutcome, fcmRequest } from "../../core/push/fcm";
+import { type FcmRefusal, fcmVerdict } from "../../core/push/fcm";
 import type { PushOutcome } from "../../core/push/outcome";
-import { type ProviderAnswer, type ProviderRequest, post } from "../../core/push/post";
 import { type PreparedPush, preparePush } from "../../core/push/prepared-push";
-import { selectPushCredential } from "../../core/push/select-credential";
-import type { PushSettings } from "../../core/push/settings";
-import { webPushOutcome, webPushRequest } from "../../core/push/web-push";
-import { isPushEndpoint } from "../../core/push/web-push-endpoint";
-import type { PushBatch, PushTarget } from "../../durable-objects/user-hub/push-rpc";
+import { fittingPushCredentials } from "../../core/push/select-credential";
+import { within } from "../../core/within";
+import type { LaterPush } from "../../durable-objects/push-queue";
+import type { PushQuestion, PushTarget } from "../../durable-objects/user-hub/push-rpc";
+import type { UserAddress } from "../../durable-objects/user-hub/rpc";
 import type { PushDevice } from "../../protocol";
+import { type ProviderTry, type TryMeans, tryWith } from "./provider-try";
 import type { PushKeys } from "./push-keys";
 
-export interface PushJob {
-  batch: Omit<PushBatch, "devices">;
-  target: PushTarget;
-  /** Attempts that have been made before. */
-  attempt: number;
-}
+/** As the queue has it. */
+export type PushJob = LaterPush;
 
-export interface AttemptMeans {
-  settings: PushSettings;
+export interface AttemptMeans extends TryMeans {
   masterKey: string;
-  keys: Pick<PushKeys, "credentials" | "providerToken" | "vapidToken">;
-  fetch: typeof fetch;
-  /** Milliseconds since 1970. */
-  now: () => number;
-  /** No attempt is begun that may take longer than until then. */
-  until: number;
+  keys: TryMeans["keys"] & Pick<PushKeys, "credentials">;
+  /** The target as it is now, or null: nobody wants the push any more. */
+  wanted: (user: UserAddress, question: PushQuestion) => Promise<PushTarget | null>;
+  /** What is begun later than this is asked for first: a cancel may have overtaken it, the user logged out. */
+  askAfter: number;
 }
 
 export interface Attempted {
   job: PushJob;
-  /** Missing: the device cannot be woken by it. */
+  /** As it was pushed to. */
+  target: PushTarget;
+  /** Missing: the device cannot be woken by it, or nobody wants it any more. */
   push?: PreparedPush;
   /** Missing: no attempt was made, because there was no time left (`push` is there) or it is pointless. */
   outcome?: PushOutcome;
+  /** Of an outcome of that kind: the project, the key's id, or the public key, of each that was tried. */
+  credentials?: string[];
+  /** Whether it is wanted could not be told, and so it was not tried. */
+  unasked?: string;
   /** Milliseconds that it took. */
   ms: number;
 }
 
-const timeoutMs = { call: 5_000, cancel: 5_000, message: 10_000 };
+const questionMs = 3_000;
+/** Of an application, for a device that does not say which one it is of. */
+const projectsMax = 3;
 
 /** Attempts it. Never throws. */
 export async function attemptPush(job: PushJob, means: AttemptMeans): Promise<Attempted> {
   const began = means.now();
-  const taken = () => means.now() - began;
+  const about = (target: PushTarget) => ({ job, target, ms: means.now() - began });
+  let target: PushTarget | null = job.target;
+  try {
+    if (began > means.askAfter) target = await wanted(job, means);
+  } catch (error) {
+    return { ...about(job.target), unasked: String(error) };
+  }
+  if (!target) return about(job.target);
   let push: PreparedPush | null = null;
   try {
-    push = await prepared(job, means.masterKey);
+    push = await prepared(job.batch, target, means.masterKey);
     // That a call is over is said also when it has just stopped ringing.
-    if (!push || (push.content.type !== "cancel" && push.expires <= began)) return { job, ms: taken() };
-    const outcome = await tried(push, job, means);
-    return { job, push, outcome, ms: taken() };
+    if (!push || (push.content.type !== "cancel" && push.expires <= began)) return about(target);
+    const tried = await tryAll(push, job.batch, target.device, means);
+    return { ...about(target), push, ...tried };
   } catch (error) {
     // What can be prepared may be sent later: D1 or an object did not answer.
     const reason = String(error);
-    if (push) return { job, push, outcome: { kind: "temporary", reason }, ms: taken() };
-    return { job, outcome: { kind: "fault", reason }, ms: taken() };
+    if (push) return { ...about(target), push, outcome: { kind: "temporary", reason } };
+    return { ...about(target), outcome: { kind: "fault", reason } };
   }
 }
 
-async function prepared({ batch, target }: PushJob, masterKey: string): Promise<PreparedPush | null> {
-  const { user, content } = batch;
-  if (content.type !== "call") return preparePush(content, target.device, user);
+function wanted({ batch, target }: PushJob, means: AttemptMeans): Promise<PushTarget | null> {
+  const { user, push, content } = batch;
+  return within(questionMs, means.wanted(user, { push, content, instanceId: target.instanceId }));
+}
+
+async function prepared(
+  { user, content }: PushJob["batch"],
+  { device }: PushTarget,
+  masterKey: string,
+): Promise<PreparedPush | null> {
+  if (content.type !== "call") return preparePush(content, device, user);
   const { callId, origin } = content;
   const key = await declineKey(masterKey, { ...user, callId, origin });
-  return preparePush(content, target.device, { ...user, declineKey: key });
+  return preparePush(content, device, { ...user, declineKey: key });
 }
 
-async function tried(
+/** With each credential that may do: those in memory, and then those that have taken their place. */
+async function tryAll(
   push: PreparedPush,
-  { batch, target: { device } }: PushJob,
-  means: AttemptMeans,
-): Promise<PushOutcome | undefined> {
-  const known = await credentialFor(device, batch.application, means, false);
-  const first = await tryWith(known, push, device, means);
-  if (first?.outcome.kind !== "credential") return first?.outcome;
-  // What is in memory may have been replaced.
-  const current = await credentialFor(device, batch.application, means, true);
-  const isSame = current?.id === known?.id;
-  if (!current || (isSame && !first.outcome.token)) return first.outcome;
-  const second = await tryWith(current, push, device, means, isSame ? first.token : undefined);
-  return second?.outcome ?? first.outcome;
-}
-
-async function credentialFor(
-  device: PushDevice,
-  application: string,
-  { keys }: AttemptMeans,
-  fresh: boolean,
-): Promise<StoredPushCredential | undefined> {
-  return selectPushCredential(device, await keys.credentials(application, fresh));
-}
-
-/** `token`: what was shown to the provider. */
-interface Try {
-  outcome: PushOutcome;
-  token?: string;
-}
-
-/** Undefined: no time is left for it, or (after `refused`) there is no other token. */
-async function tryWith(
-  credential: StoredPushCredential | undefined,
-  push: PreparedPush,
+  { application, user }: PushJob["batch"],
   device: PushDevice,
   means: AttemptMeans,
-  refused?: string,
-): Promise<Try | undefined> {
-  if (!credential) return { outcome: { kind: "credential", reason: "there is none for this device" } };
-  if (device.provider === "webpush" && !isPushEndpoint(device.endpoint, means.settings.WEB_PUSH_HOSTS))
-    return { outcome: { kind: "fault", reason: "the endpoint is on no known push service" } };
-  const shown = await tokenFor(credential, push, means, refused);
-  if ("outcome" in shown) return shown;
-  const { token } = shown;
-  const patience = timeoutMs[push.content.type];
-  if (token === refused || means.now() + patience > means.until) return undefined;
-  const asking = await askFor(credential, push, device, token, means);
-  if ("outcome" in asking) return asking;
-  const answer = await post(asking.request, { fetch: means.fetch, now: means.now, timeoutMs: patience });
-  return { outcome: "kind" in answer ? answer : asking.judge(answer), token };
+): Promise<Pick<Attempted, "outcome" | "credentials">> {
+  const tries = new Map<string, Refused>();
+  let verdict = verdictOf(device, [], false);
+  for (const fresh of [false, true]) {
+    const fitting = fittingPushCredentials(device, await means.keys.credentials(application, fresh));
+    const candidates = fitting.slice(0, device.provider === "fcm" ? projectsMax : 1);
+    for (const credential of candidates) {
+      const before = tries.get(credential.id);
+      if (before && !hasOtherToken(before.outcome)) continue;
+      const made = await tryWith(credential, push, device, means, before);
+      if (!made) return outOfTime([...tries.values()]);
+      const { outcome, token } = made;
+      if (!isOfCredential(outcome)) return { outcome };
+      tries.set(credential.id, { outcome, token, name: nameOf(credential) });
+    }
+    // Another application's projects may not be those of the user's device.
+    const isOwn = application === user.applicationKey;
+    const isAll = fresh && isOwn && fitting.every(({ id }) => tries.has(id));
+    verdict = verdictOf(device, [...tries.values()], isAll);
+    if (verdict.outcome.kind === "dead") break;
+  }
+  return verdict;
 }
 
-async function tokenFor(
-  credential: StoredPushCredential,
-  push: PreparedPush,
-  { keys }: AttemptMeans,
-  refused?: string,
-): Promise<{ token: string } | Try> {
-  if (credential.provider === "webpush") return { token: await keys.vapidToken(credential, push.token) };
-  const made = await keys.providerToken(credential, refused);
-  if (made.ok) return made.value;
-  const { name, detail = name } = made.error;
-  return { outcome: { kind: name === "invalidValue" ? "credential" : "temporary", reason: detail } };
+/** A credential that did not do, or a device that it cannot reach. */
+interface Refused extends ProviderTry {
+  outcome: FcmRefusal;
+  name: string;
 }
 
-interface Asking {
-  request: ProviderRequest;
-  judge: (answer: ProviderAnswer) => PushOutcome;
+function isOfCredential(outcome: PushOutcome): outcome is FcmRefusal {
+  return outcome.kind === "credential" || (outcome.kind === "dead" && outcome.ofProject === true);
 }
 
-async function askFor(
-  credential: StoredPushCredential,
-  push: PreparedPush,
+function hasOtherToken(outcome: PushOutcome): boolean {
+  return outcome.kind === "credential" && outcome.token === true;
+}
+
+function verdictOf(
   device: PushDevice,
-  token: string,
-  { settings, now }: AttemptMeans,
-): Promise<Asking | Try> {
-  const where = { settings, now: now() };
-  if (device.provider === "apns")
-    return { request: apnsRequest(push, device, token, where), judge: apnsOutcome };
-  if (credential.provider === "fcm")
-    return { request: fcmRequest(push, credential, token, where), judge: fcmOutcome };
-  if (device.provider !== "webpush" || credential.provider !== "webpush")
-    throw new Error("a credential of another provider");
-  try {
-    const request = await webPushRequest(push, device, credential, { token, now: where.now });
-    return { request, judge: webPushOutcome };
-  } catch {
-    return { outcome: { kind: "dead", reason: "its keys are none" } };
+  tries: readonly Refused[],
+  isAll: boolean,
+): { outcome: FcmRefusal; credentials: string[] } {
+  const last = tries.at(-1);
+  if (!last) {
+    const reason = "there is none for this device";
+    return { outcome: { kind: "credential", reason, missing: true }, credentials: [] };
+  }
+  const ofProject = { named: device.provider === "fcm" && device.projectId !== undefined, all: isAll };
+  const outcomes = tries.map((one) => one.outcome);
+  const outcome = device.provider === "fcm" ? fcmVerdict(outcomes, ofProject) : last.outcome;
+  const own = tries.filter((one) => one.outcome === outcome);
+  return { outcome, credentials: (own.length > 0 ? own : tries).map(({ name }) => name) };
+}
+
+/** It is an attempt where the provider was asked: it is not to be made over and over again. */
+function outOfTime(tries: readonly Refused[]): Pick<Attempted, "outcome" | "credentials"> {
+  const refused = tries.find(({ outcome }) => outcome.kind === "credential" && !outcome.missing);
+  if (refused) return { outcome: refused.outcome, credentials: [refused.name] };
+  return tries.length > 0 ? { outcome: { kind: "temporary", reason: "no time for another project" } } : {};
+}
+
+/** As the list of credentials shows it. */
+function nameOf(credential: StoredPushCredential): string {
+  switch (credential.provider) {
+    case "apns":
+      return credential.keyId;
+    case "fcm":
+      return credential.projectId;
+    case "webpush":
+      return credential.publicKey;
   }
 }

@@ -1,120 +1,26 @@
 /** What becomes of pushes, told apart from where they come from: the providers, the queue and the hub are the test's. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { CallPush, MessagePush, PushContent } from "../../core/push/content";
-import type { StoredPushCredential } from "../../core/push/credential-store";
+import type { PushContent } from "../../core/push/content";
 import { declineKey } from "../../core/push/decline-key";
-import type { DeadToken } from "../../core/push/feedback";
-import type { LaterPush } from "../../durable-objects/push-queue";
-import type { PushReport } from "../../durable-objects/user-hub/push-rpc";
-import type { UserAddress } from "../../durable-objects/user-hub/rpc";
-import { type ApnsDevice, fail, ok, type PushDevice } from "../../protocol";
-import { ids, webPushPair } from "../../test/edge/push-material";
+import type { PushDevice } from "../../protocol";
+import {
+  android,
+  browser,
+  call,
+  callId,
+  iphone,
+  jobs,
+  masterKey,
+  message,
+  reason,
+  start,
+  targetOf,
+  user,
+  vapid,
+  World,
+} from "../../test/edge/push-world";
 import type { PushJob } from "./attempt";
 import { type DeliveryMeans, deliverPushes } from "./deliver";
-
-const start = 1_800_000_000_000;
-const callId = "0b7e8a4e-5f0e-4f0b-9c62-9a0d3a9f1c11";
-const masterKey = btoa("a master key of 32 bytes or more");
-const user = { applicationKey: "app", userId: "bob" };
-const browserKeys = {
-  p256dh: (await webPushPair()).publicKey,
-  auth: "AAAAAAAAAAAAAAAAAAAAAA",
-};
-
-const iphone: ApnsDevice = {
-  ...{ provider: "apns", bundleId: "com.example.app", environment: "production" },
-  ...{ voipToken: "a0a0", alertToken: "b0b0" },
-};
-const android: PushDevice = { provider: "fcm", token: "token-of-android" };
-const browser: PushDevice = {
-  ...{ provider: "webpush", endpoint: "https://fcm.googleapis.com/fcm/send/endpoint" },
-  keys: browserKeys,
-};
-
-const apns = (id = "c1", change: object = {}): StoredPushCredential => ({
-  ...{ provider: "apns", id, created: 1, privateKey: "secret-key", ...ids },
-  ...change,
-});
-const fcm: StoredPushCredential = {
-  ...{ provider: "fcm", id: "c2", created: 1, privateKey: "secret-key" },
-  ...{ projectId: "p", clientEmail: "robot@p", privateKeyId: "k" },
-};
-const vapid: StoredPushCredential = {
-  ...{ provider: "webpush", id: "c3", created: 1, subject: "mailto:a@example.com" },
-  ...(await webPushPair()),
-};
-
-const call: CallPush = {
-  ...{ type: "call", callId, from: "alice", displayName: "Alice", video: false, headers: {} },
-  until: start + 45_000,
-};
-const message: MessagePush = {
-  ...{ type: "message", messageId: callId, from: "alice", headers: {}, until: start + 30 * 86_400_000 },
-};
-
-/** The world around a delivery. */
-class World {
-  now = start;
-  /** Milliseconds for a batch. */
-  budget = 7_000;
-  readonly requests: { url: string; headers: Headers; body: string }[] = [];
-  readonly reports: { user: UserAddress; report: PushReport }[] = [];
-  readonly queue: { body: LaterPush; delaySeconds: number }[] = [];
-  readonly dead: DeadToken[] = [];
-  readonly asked: string[] = [];
-  open = 0;
-  mostOpen = 0;
-  /** What providers answer; the first words are those of the request. */
-  answer: (url: string, headers: Headers) => Response | Promise<Response> = () => new Response("");
-  credentials: StoredPushCredential[] = [apns(), fcm, vapid];
-  /** As they are now, where that is not what is in memory. */
-  fresh: StoredPushCredential[] | undefined;
-  token: (refused?: string) => string = () => "provider-token";
-
-  means(change: Partial<DeliveryMeans> = {}): DeliveryMeans {
-    return {
-      settings: {},
-      masterKey,
-      now: () => this.now,
-      until: this.now + this.budget,
-      keys: {
-        credentials: async (application, fresh = false) => {
-          this.asked.push(`${application} ${fresh}`);
-          return (fresh && this.fresh) || this.credentials;
-        },
-        providerToken: async (_, refused) => ok({ token: this.token(refused), goodUntil: start }),
-        vapidToken: async () => "vapid-token",
-      },
-      fetch: async (url, init) => {
-        const headers = new Headers(init?.headers);
-        this.requests.push({ url: String(url), headers, body: String(init?.body) });
-        this.open += 1;
-        this.mostOpen = Math.max(this.mostOpen, this.open);
-        await Promise.resolve();
-        try {
-          return await this.answer(String(url), headers);
-        } finally {
-          this.open -= 1;
-        }
-      },
-      enqueue: async (later) => {
-        this.queue.push(...later);
-      },
-      report: async (user, report) => {
-        this.reports.push({ user, report });
-      },
-      noteDead: async (token) => {
-        this.dead.push(token);
-      },
-      ...change,
-    };
-  }
-
-  results() {
-    expect(this.reports).toHaveLength(1);
-    return this.reports[0]?.report.results;
-  }
-}
 
 let world: World;
 let lines: string[];
@@ -124,19 +30,16 @@ beforeEach(() => {
   for (const level of ["log", "warn", "error"] as const)
     vi.spyOn(console, level).mockImplementation((line) => lines.push(line));
 });
-afterEach(() => vi.restoreAllMocks());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
 
 const logged = () => lines.map((line) => JSON.parse(line));
 const events = () => logged().map(({ level, event }) => `${level} ${event}`);
 
-function jobs(devices: PushDevice[], content: PushContent = call, attempt = 0): PushJob[] {
-  const batch = { user, application: "callers-app", push: "call:1", content, reference: "ref" };
-  return devices.map((device, at) => ({ batch, target: { instanceId: `i${at}`, device }, attempt }));
-}
 const deliver = (devices: PushDevice[], content: PushContent = call, attempt = 0) =>
   deliverPushes(jobs(devices, content, attempt), world.means());
-const reason = (text: string, status: number) => () =>
-  new Response(JSON.stringify({ reason: text }), { status });
 
 describe("a push", () => {
   it("goes to each provider with what it wants, and the hub hears of all in one report", async () => {
@@ -239,39 +142,9 @@ describe("a call's push to an iPhone, when APNs answers", () => {
   ])("%s", async (_, answer, result, delays) => {
     world.answer = answer;
     await deliver([iphone]);
-    expect(world.results()?.map((one) => one.result)).toEqual([result]);
+    expect(world.results().map((one) => one.result)).toEqual([result]);
     expect(world.queue.map(({ delaySeconds }) => delaySeconds)).toEqual(delays);
     expect(world.dead).toHaveLength(result === "dead" ? 1 : 0);
-  });
-});
-
-describe("a dead token", () => {
-  it("is noted for the application of its user, and reported with its age", async () => {
-    world.answer = () =>
-      Response.json({ reason: "Unregistered", timestamp: 1_700_000_000_000 }, { status: 410 });
-    await deliver([iphone]);
-    expect(world.dead).toEqual([
-      {
-        ...{ applicationKey: "app", userId: "bob", instanceId: "i0", provider: "apns" },
-        ...{ token: "a0a0", reason: "Unregistered", time: start },
-      },
-    ]);
-    expect(world.results()).toEqual([
-      { instanceId: "i0", result: "dead", token: "a0a0", since: 1_700_000_000_000 },
-    ]);
-    expect(events()).toEqual(["info push.token.dead"]);
-  });
-
-  it("is reported also when it cannot be noted", async () => {
-    world.answer = reason("Unregistered", 410);
-    const noteDead = () => Promise.reject(new Error("D1 is away"));
-    await deliverPushes(jobs([iphone]), world.means({ noteDead }));
-    expect(world.results()).toMatchObject([{ result: "dead", token: "a0a0" }]);
-  });
-
-  it("is that of a browser whose keys are none", async () => {
-    await deliver([{ ...browser, keys: { ...browserKeys, auth: "AAAA" } }]);
-    expect(world.results()).toMatchObject([{ result: "dead" }]);
   });
 });
 
@@ -283,7 +156,7 @@ describe("what is to be tried again", () => {
   it("waits in the queue, with the device and without a credential", async () => {
     await deliver([iphone]);
     const [{ batch }] = jobs([iphone]) as [PushJob];
-    const body = { batch: { ...batch, devices: [{ instanceId: "i0", device: iphone }] }, attempt: 1 };
+    const body = { batch, target: targetOf(iphone), attempt: 1 };
     expect(world.queue).toEqual([{ body, delaySeconds: 1 }]);
     expect(JSON.stringify(world.queue)).not.toContain("secret-key");
     expect(logged()).toMatchObject([
@@ -316,7 +189,8 @@ describe("what is to be tried again", () => {
     expect(world.reports).toEqual([]);
     answers(new Response(""));
     await delivering;
-    expect(world.results()?.map(({ result }) => result)).toEqual(["sent", "later"]);
+    expect(world.reports).toHaveLength(1);
+    expect(world.results().map(({ result }) => result)).toEqual(["later", "sent"]);
   });
 
   it("is given up when the call will have stopped ringing", async () => {
@@ -336,98 +210,50 @@ describe("what is to be tried again", () => {
   });
 });
 
-describe("a hub", () => {
-  it("that does not answer is told again", async () => {
-    const report = vi.fn().mockRejectedValueOnce(new Error("a deploy")).mockResolvedValueOnce(undefined);
-    await deliverPushes(jobs([iphone]), world.means({ report }));
-    expect(report).toHaveBeenCalledTimes(2);
+describe("a push that has waited for its turn", () => {
+  /** Each takes a second and a half; the seventh begins when the call may be over. */
+  async function seven(change: Partial<DeliveryMeans> = {}) {
+    world.answer = async () => {
+      if (world.open === 6) world.now = start + 1_500;
+      return new Response("");
+    };
+    const devices = Array.from({ length: 7 }, (_, at) => ({ ...iphone, voipToken: `${at}` }));
+    const given = jobs(devices);
+    const nobodys = await deliverPushes(given, world.means({ askAfter: start + 1_000, ...change }));
+    return { given, nobodys, asked: world.requests.map(({ url }) => url.split("/").at(-1)) };
+  }
+
+  it("does not come after the cancel: nobody wants it any more", async () => {
+    const { asked, nobodys } = await seven();
+    expect(world.questions).toEqual(["i6"]);
+    expect(asked).toEqual(["0", "1", "2", "3", "4", "5"]);
+    expect(world.results()).toContainEqual({ instanceId: "i6", result: "failed" });
+    expect(nobodys).toEqual([]);
   });
 
-  it("that cannot be reached keeps nothing from ending", async () => {
-    const report = vi.fn().mockRejectedValue(new Error("gone"));
-    expect(await deliverPushes(jobs([iphone]), world.means({ report }))).toEqual([]);
-    expect(report).toHaveBeenCalledTimes(3);
-  });
-});
-
-describe("a credential", () => {
-  it("that was replaced meanwhile is read again, and the push is sent at once", async () => {
-    world.answer = (_, headers) =>
-      headers.get("apns-topic") && world.asked.at(-1)?.endsWith("true")
-        ? new Response("")
-        : reason("InvalidProviderToken", 403)();
-    world.fresh = [apns("another")];
-    await deliver([iphone]);
-    expect(world.asked).toEqual(["callers-app false", "callers-app true"]);
-    expect(world.results()).toEqual([{ instanceId: "i0", result: "sent" }]);
+  it("goes to the device that is registered now, and the report is on that one", async () => {
+    world.wanted = { instanceId: "i6", device: { ...iphone, voipToken: "new" }, registered: start + 1 };
+    const { asked } = await seven();
+    expect(asked.at(-1)).toBe("new");
+    world = new World();
+    world.wanted = { instanceId: "i0", device: { ...iphone, voipToken: "new" }, registered: start + 1 };
+    world.answer = reason("Unregistered", 410);
+    await deliverPushes(jobs([iphone]), world.means({ askAfter: 0 }));
+    expect(world.results()).toMatchObject([{ result: "dead", token: "new", registered: start + 1 }]);
+    expect(world.dead).toMatchObject([{ token: "new" }]);
+    world.answer = reason("ServiceUnavailable", 503);
+    await deliverPushes(jobs([iphone]), world.means({ askAfter: 0 }));
+    expect(world.queue).toMatchObject([{ body: { target: world.wanted } }]);
   });
 
-  it("that is new is found by a push that has none yet", async () => {
-    world.credentials = [];
-    world.fresh = [apns()];
-    await deliver([iphone]);
-    expect(world.results()).toEqual([{ instanceId: "i0", result: "sent" }]);
-  });
-
-  it("that nobody has uploaded is worth another try, and an alarm", async () => {
-    world.credentials = [apns("other", { bundleId: "com.example.other" })];
-    await deliver([iphone, iphone, android]);
-    expect(world.requests).toEqual([]);
-    expect(world.queue).toHaveLength(3);
-    const alarms = logged().filter(({ event }) => event === "push.credential.refused");
-    expect(alarms.map(({ level, provider, application }) => [level, provider, application])).toEqual([
-      ["error", "apns", "callers-app"],
-      ["error", "fcm", "callers-app"],
-    ]);
-  });
-
-  it.each([
-    ["apns", iphone, reason("ExpiredProviderToken", 403)],
-    ["apns", iphone, reason("InvalidProviderToken", 403)],
-    ["fcm", android, () => Response.json({ error: { status: "UNAUTHENTICATED" } }, { status: 401 })],
-  ] as const)("whose token %s refuses is used with another one, at once", async (_, device, refusal) => {
-    world.token = (refused) => (refused === "old" ? "new" : "old");
-    world.answer = (_, headers) =>
-      headers.get("authorization")?.endsWith("new") ? new Response("") : refusal();
-    await deliver([device]);
-    expect(world.requests).toHaveLength(2);
-    expect(world.results()).toEqual([{ instanceId: "i0", result: "sent" }]);
-  });
-
-  it("whose token is refused and may not be made anew is not tried again at once", async () => {
-    world.answer = reason("ExpiredProviderToken", 403);
-    await deliver([iphone]);
-    expect(world.requests).toHaveLength(1);
-    expect(world.results()).toEqual([{ instanceId: "i0", result: "later" }]);
-  });
-
-  it.each(["TopicDisallowed", "BadEnvironmentKeyInToken"])(
-    "that is refused with %s is not tried again at once: no token mends that",
-    async (why) => {
-      world.token = (refused) => `${refused}!`;
-      world.answer = reason(why, why === "TopicDisallowed" ? 400 : 403);
-      await deliver([iphone]);
-      expect(world.requests).toHaveLength(1);
-    },
-  );
-
-  it.each([
-    ["invalidValue", "credential"],
-    ["unavailable", "temporary"],
-  ] as const)("for which there is no token (%s) is a failure of kind %s", async (name, failure) => {
-    const means = world.means();
-    means.keys.providerToken = async () => fail(name, { detail: "what Google said" });
-    await deliverPushes(jobs([android]), means);
-    expect(world.requests).toEqual([]);
-    expect(world.queue).toHaveLength(1);
-    expect(logged()[0]).toMatchObject({ event: "push.failed", failure, reason: "what Google said" });
-  });
-
-  it("that cannot be read, since D1 is away, is no reason to give a push up", async () => {
-    const means = world.means();
-    means.keys.credentials = () => Promise.reject(new Error("D1 is away"));
-    await deliverPushes(jobs([iphone, android]), means);
-    expect(world.results()?.map(({ result }) => result)).toEqual(["later", "later"]);
+  it("is nobody's where the hub does not say, so that the hub sends it again", async () => {
+    vi.useFakeTimers();
+    const hangs = seven({ wanted: () => new Promise<never>(() => {}) });
+    await vi.advanceTimersByTimeAsync(3_000);
+    const { given, nobodys } = await hangs;
+    expect(nobodys).toEqual([given[6]]);
+    expect(world.results()).toHaveLength(6);
+    expect(events()).toContain("warn push.question.failed");
   });
 });
 
@@ -438,7 +264,7 @@ describe("a batch of 40", () => {
     await deliver(forty);
     expect(world.requests).toHaveLength(40);
     expect(world.mostOpen).toBe(6);
-    expect(world.results()?.map(({ instanceId }) => instanceId)).toEqual(forty.map((_, at) => `i${at}`));
+    expect(world.results().map(({ instanceId }) => instanceId)).toEqual(forty.map((_, at) => `i${at}`));
   });
 
   it("to a provider that hangs is over in time: what has had no turn goes to the queue as it is", async () => {
@@ -455,6 +281,6 @@ describe("a batch of 40", () => {
     const postponed = world.queue.filter(({ body }) => body.attempt === 0);
     expect(postponed).toHaveLength(34);
     expect(postponed.every(({ delaySeconds }) => delaySeconds === 0)).toBe(true);
-    expect(world.results()?.every(({ result }) => result === "later")).toBe(true);
+    expect(world.results().every(({ result }) => result === "later")).toBe(true);
   });
 });

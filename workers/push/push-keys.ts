@@ -29,6 +29,8 @@ export function forgetPushCredentials(applicationKey: string): void {
  */
 export class PushKeys {
   readonly #underWay = new Map<string, Promise<unknown>>();
+  /** What was read because somebody was refused serves all who are: one of 40 devices in a batch. */
+  readonly #fresh = new Map<string, Promise<StoredPushCredential[]>>();
 
   constructor(
     private readonly env: Env,
@@ -37,15 +39,24 @@ export class PushKeys {
   ) {}
 
   /** Newest first. `fresh`: as they are now, not as they were in the last 10 seconds. */
-  credentials(applicationKey: string, fresh = false): Promise<StoredPushCredential[]> {
-    return this.#once(`credentials ${applicationKey} ${fresh}`, async () => {
-      const known = fresh ? undefined : credentials.get(applicationKey, this.now());
-      if (known) return known;
-      const asOf = this.now();
-      const loaded = await loadPushCredentials(storeOf(this.env), applicationKey);
-      credentials.keep(applicationKey, loaded, asOf + credentialsMs);
-      return loaded;
-    });
+  async credentials(applicationKey: string, fresh = false): Promise<StoredPushCredential[]> {
+    if (!fresh) {
+      const known = credentials.get(applicationKey, this.now());
+      return known ?? this.#once(`credentials ${applicationKey}`, () => this.#load(applicationKey));
+    }
+    const known = this.#fresh.get(applicationKey);
+    if (known) return known;
+    const loading = this.#load(applicationKey);
+    this.#fresh.set(applicationKey, loading);
+    return loading;
+  }
+
+  async #load(applicationKey: string): Promise<StoredPushCredential[]> {
+    const until = this.now() + credentialsMs;
+    const asked = credentials.ask(applicationKey);
+    const loaded = await loadPushCredentials(storeOf(this.env), applicationKey);
+    credentials.keepAsked(asked, applicationKey, loaded, until);
+    return loaded;
   }
 
   /**
@@ -81,7 +92,7 @@ export class PushKeys {
   #once<T>(what: string, work: () => Promise<T>): Promise<T> {
     const known = this.#underWay.get(what);
     if (known) return known as Promise<T>;
-    const made = work();
+    const made = work().finally(() => this.#underWay.delete(what));
     this.#underWay.set(what, made);
     return made;
   }

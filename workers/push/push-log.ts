@@ -2,8 +2,8 @@
 import { type LogFields, log } from "../../core/log";
 import type { Settled } from "./deliver";
 
-export function logAttempt({ job, push, outcome, result, delay, ms }: Settled): void {
-  const { batch, target, attempt } = job;
+export function logAttempt({ job, target, push, outcome, unasked, result, delay, ms }: Settled): void {
+  const { batch, attempt } = job;
   const fields: LogFields = {
     reference: batch.reference,
     application: batch.application,
@@ -15,6 +15,10 @@ export function logAttempt({ job, push, outcome, result, delay, ms }: Settled): 
     attempt: attempt + 1,
     ms,
   };
+  if (unasked) {
+    log("warn", "push.question.failed", { ...fields, error: unasked });
+    return;
+  }
   if (!outcome) {
     if (result === "later") log("warn", "push.postponed", fields);
     return;
@@ -32,13 +36,16 @@ export function logAttempt({ job, push, outcome, result, delay, ms }: Settled): 
 
 /** Once for each, however many devices there are: somebody has to mend it. */
 export function logRefusedCredentials(settled: readonly Settled[]): void {
-  const refused = new Map<string, LogFields>();
-  for (const { job, outcome } of settled) {
+  const refused = new Map<string, LogFields & { devices: number }>();
+  for (const { job, target, outcome, credentials } of settled) {
     if (outcome?.kind !== "credential") continue;
     const { application, reference } = job.batch;
-    const { provider } = job.target.device;
+    const { provider } = target.device;
     const { reason } = outcome;
-    refused.set(`${application} ${provider} ${reason}`, { reference, application, provider, reason });
+    const credential = credentials?.join(" ");
+    const key = JSON.stringify([application, provider, credential, reason]);
+    const { devices } = refused.get(key) ?? { devices: 0 };
+    refused.set(key, { reference, application, provider, credential, reason, devices: devices + 1 });
   }
   for (const fields of refused.values()) log("error", "push.credential.refused", fields);
 }

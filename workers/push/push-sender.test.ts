@@ -1,8 +1,14 @@
 /** The entrypoint and the queue with everything that is behind them; only the providers are the test's. */
-import { createExecutionContext, createMessageBatch, getQueueResult } from "cloudflare:test";
+import {
+  createExecutionContext,
+  createMessageBatch,
+  getQueueResult,
+  runInDurableObject,
+} from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { PushContent } from "../../core/push/content";
+import { userHub } from "../../durable-objects/names";
 import { PushCredential } from "../../durable-objects/push-credential/push-credential";
 import type { LaterPush } from "../../durable-objects/push-queue";
 import type { PushReport, PushSending } from "../../durable-objects/user-hub/push-rpc";
@@ -42,6 +48,7 @@ let reports: PushReport[] = [];
 beforeEach(() => {
   [asked, reports, lines] = [[], [], []];
   answer = () => new Response("");
+  registered = 1;
   vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
     const url = String(input);
     if (url === "https://oauth2.googleapis.com/token")
@@ -51,8 +58,9 @@ beforeEach(() => {
   });
   const pushed = UserHub.prototype.pushed;
   vi.spyOn(UserHub.prototype, "pushed").mockImplementation(async function (this: UserHub, report) {
-    await pushed.call(this, report);
+    const dropped = await pushed.call(this, report);
     reports.push(structuredClone(report));
+    return dropped;
   });
   for (const level of ["log", "warn", "error"] as const)
     vi.spyOn(console, level).mockImplementation((line) => lines.push(String(line)));
@@ -75,9 +83,18 @@ const callOf = (change: object = {}): PushContent => ({
   ...change,
 });
 
+let registered = 0;
+const targetOf = ({ instanceId }: TestInstance, device: PushDevice) => ({ instanceId, device, registered });
+
+/** When the device was registered, as the hub has it. */
+const registrationOf = ({ key }: TestApplication, { userId, instanceId }: TestInstance) =>
+  runInDurableObject(userHub(bindings, { applicationKey: key, userId }), (_, { storage }) =>
+    Number(storage.kv.get<{ deviceSince: number }>(`instance:${instanceId}`)?.deviceSince),
+  );
+
 function batchFor(app: TestApplication, bob: TestInstance, device: PushDevice, content = callOf()) {
   const user = { applicationKey: app.key, userId: bob.userId };
-  const devices = [{ instanceId: bob.instanceId, device }];
+  const devices = [targetOf(bob, device)];
   return { user, application: app.key, push: "call:1", content, devices, reference: "ref" };
 }
 async function send(app: TestApplication, bob: TestInstance, device: PushDevice) {
@@ -177,8 +194,7 @@ describe("the sender", () => {
     await send(app, bob, iphone);
     expect(asked[0]?.authorization).not.toBe(asked[1]?.authorization);
     await removed(app, id);
-    queueTakes();
-    expect(await send(app, bob, iphone)).toMatchObject({ result: "later" });
+    expect(await send(app, bob, iphone)).toMatchObject({ result: "failed" });
     expect(asked).toHaveLength(2);
   });
 
@@ -186,18 +202,68 @@ describe("the sender", () => {
     const { app, bob } = await withDevice(iphone);
     await uploaded(app, await apnsBody());
     answer = () => Response.json({ reason: "Unregistered", timestamp: Date.now() + 1_000 }, { status: 410 });
-    expect(await send(app, bob, iphone)).toMatchObject({ result: "dead", token });
-    const { body } = await request("GET", "/v1/push/feedback", { headers: basic(app) });
-    expect(JSON.stringify(body)).toContain(token);
-    expect(JSON.stringify(body)).toContain("Unregistered");
+    const list = async () => (await request("GET", "/v1/push/feedback", { headers: basic(app) })).text;
+    // Another registration than the hub's.
+    expect(await send(app, bob, iphone)).toMatchObject({ result: "dead", token, registered });
+    registered = await registrationOf(app, bob);
+    expect(await send(app, bob, iphone)).toMatchObject({ result: "dead", token, registered });
+    await expect.poll(list).toContain(token);
+    const { feedback } = JSON.parse(await list());
+    expect(feedback).toMatchObject([{ token, reason: "Unregistered" }]);
     expect(lines.join()).toContain("push.device.dropped");
     expect(lines.join()).not.toContain(token);
+  });
+
+  /** Each six at a time take that long at the provider, which answers nothing then. */
+  async function sendSlowly(content: PushContent, devices: number, ms: number) {
+    const device = { ...iphone, alertToken: token } as PushDevice;
+    const { app, bob } = await withDevice(device);
+    await uploaded(app, await apnsBody());
+    answer = () => new Response("");
+    await send(app, bob, device);
+    asked = [];
+    const began = Date.now();
+    let [open, passed] = [0, 0];
+    const time = vi.spyOn(Date, "now").mockImplementation(() => began + passed);
+    answer = async () => {
+      open += 1;
+      const wave = Math.ceil(open / 6);
+      while (open < wave * 6) await scheduler.wait(1);
+      passed = wave * ms;
+      throw new Error("no answer");
+    };
+    queueTakes();
+    const batch = batchFor(app, bob, device, content);
+    reports = [];
+    await sender.send({ ...batch, devices: Array.from({ length: devices }, () => targetOf(bob, device)) });
+    while (reports.flatMap(({ results }) => results).length < devices) await scheduler.wait(1);
+    time.mockRestore();
+    return asked.length;
+  }
+
+  it("is done with a batch before the hub sends it again, and in the 30 seconds that a Worker has", async () => {
+    const message = callOf({
+      type: "message",
+      messageId: crypto.randomUUID(),
+      until: Date.now() + 86_400_000,
+    });
+    // 10 seconds are an attempt's, so that it can take two after each other; those of a call are 5.
+    expect(await sendSlowly(message, 24, 10_000)).toBe(12);
+    expect(await sendSlowly(callOf(), 18, 5_000)).toBe(6);
+  });
+
+  it("asks the hub whether a call still rings when the first devices have taken their time", async () => {
+    const question = vi.spyOn(UserHub.prototype, "pushWanted").mockResolvedValue(null);
+    expect(await sendSlowly(callOf(), 12, 1_000)).toBe(12);
+    expect(question).not.toHaveBeenCalled();
+    expect(await sendSlowly(callOf(), 12, 1_001)).toBe(6);
+    expect(question).toHaveBeenCalledTimes(6);
   });
 
   it("gives to the queue what failed, and the queue has it tried again", async () => {
     const { app, bob } = await withDevice(iphone);
     await uploaded(app, await apnsBody());
-    vi.spyOn(UserHub.prototype, "pushWanted").mockResolvedValue(iphone);
+    vi.spyOn(UserHub.prototype, "pushWanted").mockResolvedValue(targetOf(bob, iphone));
     let attempts = 0;
     answer = () => new Response("", { status: ++attempts < 2 ? 503 : 200 });
     expect(await send(app, bob, iphone)).toMatchObject({ result: "later" });
@@ -228,10 +294,14 @@ describe("the queue's consumer", () => {
   async function later(attempt = 1, content = callOf()): Promise<LaterPush> {
     const { app, bob } = await withDevice(iphone);
     await uploaded(app, await apnsBody());
-    return { batch: batchFor(app, bob, iphone, content), attempt };
+    const { devices: _, ...batch } = batchFor(app, bob, iphone, content);
+    return { batch, target: targetOf(bob, iphone), attempt };
   }
-  const wanted = (device: PushDevice | null = iphone) =>
-    vi.spyOn(UserHub.prototype, "pushWanted").mockResolvedValue(device);
+  /** Everybody still waits for it, on this device. */
+  const wanted = (device: PushDevice = iphone) =>
+    vi.spyOn(UserHub.prototype, "pushWanted").mockImplementation(async ({ instanceId }) => ({
+      ...{ instanceId, device, registered },
+    }));
 
   it("tries again what is wanted, with the device as it is now", async () => {
     const question = wanted({ ...iphone, voipToken: "aa".repeat(32) } as PushDevice);
@@ -239,16 +309,16 @@ describe("the queue's consumer", () => {
     expect(await consume([push])).toMatchObject({ acknowledged: ["m0"], retried: [] });
     expect(asked[0]?.url).toBe(`https://api.push.apple.com/3/device/${"aa".repeat(32)}`);
     expect(reports).toMatchObject([{ push: "call:1", results: [{ result: "sent" }] }]);
-    const { content, devices } = push.batch;
-    const instanceId = devices[0]?.instanceId;
+    const { content } = push.batch;
+    const { instanceId } = push.target;
     expect(question).toHaveBeenCalledWith({ push: "call:1", content, instanceId });
   });
 
-  it("drops what nobody wants any more", async () => {
-    wanted(null);
+  it("drops what nobody wants any more, and says so", async () => {
+    vi.spyOn(UserHub.prototype, "pushWanted").mockResolvedValue(null);
     expect(await consume([await later()])).toMatchObject({ acknowledged: ["m0"], retried: [] });
     expect(asked).toEqual([]);
-    expect(reports).toEqual([]);
+    expect(reports).toMatchObject([{ results: [{ result: "failed" }] }]);
   });
 
   it("asks the hub itself: nobody wants a push that the hub does not know of", async () => {
@@ -280,10 +350,33 @@ describe("the queue's consumer", () => {
     });
   });
 
+  it("keeps no call waiting for messages whose provider hangs", async () => {
+    wanted();
+    const message = callOf({ type: "message", messageId: crypto.randomUUID() });
+    const pushes = await Promise.all(Array.from({ length: 6 }, () => later(1, message)));
+    const call = await later();
+    let answers = false;
+    const alert = "bb".repeat(32);
+    vi.spyOn(UserHub.prototype, "pushWanted").mockImplementation(async ({ instanceId }) => ({
+      ...{ instanceId, registered, device: { ...iphone, alertToken: alert } as PushDevice },
+    }));
+    answer = async (url) => {
+      while (url.endsWith(alert) && !answers) await scheduler.wait(5);
+      return new Response("");
+    };
+    const consuming = consume([...pushes, call]);
+    const { instanceId } = call.target;
+    await expect.poll(() => reports).toMatchObject([{ results: [{ instanceId, result: "sent" }] }]);
+    expect(asked.filter(({ url }) => url.endsWith(alert))).toHaveLength(3);
+    answers = true;
+    expect((await consuming).acknowledged).toHaveLength(7);
+    expect(asked).toHaveLength(7);
+  });
+
   it("judges each of a batch for itself", async () => {
     const pushes = [await later(), await later(), await later()];
     vi.spyOn(UserHub.prototype, "pushWanted")
-      .mockResolvedValueOnce(iphone)
+      .mockResolvedValueOnce({ instanceId: "any", device: iphone, registered })
       .mockResolvedValueOnce(null)
       .mockRejectedValueOnce(new Error("a deploy"));
     const { acknowledged, retried } = await consume(pushes);

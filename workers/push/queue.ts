@@ -2,54 +2,42 @@
 import { log } from "../../core/log";
 import { backoffSeconds } from "../../core/push/retry";
 import type { Env } from "../../durable-objects/env";
-import { userHub } from "../../durable-objects/names";
 import type { LaterPush } from "../../durable-objects/push-queue";
-import type { PushJob } from "./attempt";
 import { deliverPushes } from "./deliver";
-import { deliveryMeans } from "./push-sender";
+import { connectionsMax, deliveryMeans } from "./push-sender";
 
-/** A consumer may take 15 minutes; ten messages take a fraction of this. */
-const consumerMs = 60_000;
+/**
+ * How long a batch may take, since the next one may wait for it: a question and an attempt at a
+ * provider that hangs. What has had no turn by then goes to the end of the queue.
+ */
+const batchMs = 15_000;
 
 /**
  * Tries pushes again that somebody still waits for. What fails for a reason of ours (a hub or the
  * queue cannot be reached) is given back to the queue, which buries it after a few times.
+ *
+ * Calls and messages of a batch go side by side: a call does not wait for anybody's messages.
  */
 export async function consumePushes(batch: MessageBatch<LaterPush>, env: Env): Promise<void> {
   if (batch.queue.endsWith("-dead")) return bury(batch.messages);
-  const jobs = new Map<PushJob, Message<LaterPush>>();
-  await Promise.all(
-    batch.messages.map(async (message) => {
-      try {
-        const job = await wantedJob(message.body, env);
-        if (job) jobs.set(job, message);
-        else message.ack();
-      } catch (error) {
-        const { reference } = message.body.batch;
-        log("warn", "push.question.failed", { reference, error: String(error) });
-        giveBack(message);
-      }
-    }),
-  );
-  const [first] = jobs.keys();
-  if (!first) return;
-  const means = deliveryMeans(env, first.batch.reference, consumerMs);
-  const unsettled = new Set(await deliverPushes([...jobs.keys()], means));
-  for (const [job, message] of jobs) {
-    if (unsettled.has(job)) giveBack(message);
-    else message.ack();
-  }
+  const isMessage = ({ body }: Message<LaterPush>) => body.batch.content.type === "message";
+  const [messages, calls] = [
+    batch.messages.filter(isMessage),
+    batch.messages.filter((one) => !isMessage(one)),
+  ];
+  const kinds = [calls, messages].filter(({ length }) => length > 0);
+  await Promise.all(kinds.map((some) => tryAgain(some, Math.floor(connectionsMax / kinds.length), env)));
 }
 
-/** With the device as it is now; null when the user has logged out, the call is over, or the messages were read. */
-async function wantedJob({ batch, attempt }: LaterPush, env: Env): Promise<PushJob | null> {
-  const { devices, ...rest } = batch;
-  const [target] = devices;
-  if (!target) return null;
-  const { push, content, user } = rest;
-  const { instanceId } = target;
-  const device = await userHub(env, user).pushWanted({ push, content, instanceId });
-  return device && { batch: rest, target: { instanceId, device }, attempt };
+async function tryAgain(messages: Message<LaterPush>[], connections: number, env: Env): Promise<void> {
+  const [reference = ""] = messages.map(({ body }) => body.batch.reference);
+  const means = { ...deliveryMeans(env, reference, batchMs), connections, askAfter: 0 };
+  const jobs = new Map(messages.map((message) => [message.body, message]));
+  const nobodys = new Set(await deliverPushes([...jobs.keys()], means));
+  for (const [job, message] of jobs) {
+    if (nobodys.has(job)) giveBack(message);
+    else message.ack();
+  }
 }
 
 function giveBack(message: Message<LaterPush>): void {
@@ -60,12 +48,11 @@ function giveBack(message: Message<LaterPush>): void {
 /** Nobody tries them any more: the line is to raise an alarm. */
 function bury(messages: readonly Message<LaterPush>[]): void {
   for (const message of messages) {
-    const { batch, attempt } = message.body;
-    const { reference, application, user, content, devices } = batch;
-    const [target] = devices;
+    const { batch, target, attempt } = message.body;
+    const { reference, application, user, content } = batch;
     log("error", "push.dead", {
-      ...{ reference, application, user: user.userId, instance: target?.instanceId },
-      ...{ provider: target?.device.provider, type: content.type, attempt },
+      ...{ reference, application, user: user.userId, instance: target.instanceId },
+      ...{ provider: target.device.provider, type: content.type, attempt },
       reason: "it could not be handled",
     });
     message.ack();
