@@ -57,9 +57,12 @@ export class Connections {
     this.#sockets = null;
   }
 
-  /** A socket has closed, or one may have. */
-  left(): void {
+  /** A socket has closed. It may still seem open. */
+  left(socket: WebSocket): Connection {
     this.#sockets = null;
+    const connection: Connection = { ...this.of(socket), closed: true };
+    this.#known.set(socket, connection);
+    return connection;
   }
 
   of(socket: WebSocket): Connection {

@@ -401,9 +401,8 @@ export class UserHub extends DurableObject<Env> {
   }
 
   async #gone(socket: WebSocket, code: number): Promise<void> {
-    this.#connections.left();
-    const connection = this.#connections.of(socket);
-    const others = this.#connections.all().filter((one) => one.socket !== socket);
+    const connection = this.#connections.left(socket);
+    const others = this.#connections.all();
     this.#log("connection.closed", connection.reference, { instance: connection.instanceId, code });
     const { instanceId, mail } = connection;
     // One that is revoked belonged to another mailbox, perhaps.
