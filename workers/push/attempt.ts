@@ -10,7 +10,7 @@ import type { LaterPush } from "../../durable-objects/push-queue";
 import type { PushQuestion, PushTarget } from "../../durable-objects/user-hub/push-rpc";
 import type { UserAddress } from "../../durable-objects/user-hub/rpc";
 import type { PushDevice } from "../../protocol";
-import { type ProviderTry, type TryMeans, tryWith } from "./provider-try";
+import { hasTime, type ProviderTry, type TryMeans, tryWith } from "./provider-try";
 import type { PushKeys } from "./push-keys";
 
 /** As the queue has it. */
@@ -51,7 +51,8 @@ export async function attemptPush(job: PushJob, means: AttemptMeans): Promise<At
   const about = (target: PushTarget) => ({ job, target, ms: means.now() - began });
   let target: PushTarget | null = job.target;
   try {
-    if (began > means.askAfter) target = await wanted(job, means);
+    // What has no time left goes to the queue, where it is asked for.
+    if (began > means.askAfter && hasTime(job.batch.content, means)) target = await wanted(job, means);
   } catch (error) {
     return { ...about(job.target), unasked: String(error) };
   }

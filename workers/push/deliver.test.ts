@@ -246,6 +246,14 @@ describe("a push that has waited for its turn", () => {
     expect(world.queue).toMatchObject([{ body: { target: world.wanted } }]);
   });
 
+  it("is not asked for where there is no time left for it: it goes to the queue", async () => {
+    await seven({ until: start + 5_000 });
+    expect(world.questions).toEqual([]);
+    expect(world.queue).toMatchObject([
+      { body: { target: { instanceId: "i6" }, attempt: 0 }, delaySeconds: 0 },
+    ]);
+  });
+
   it("is nobody's where the hub does not say, so that the hub sends it again", async () => {
     vi.useFakeTimers();
     const hangs = seven({ wanted: () => new Promise<never>(() => {}) });

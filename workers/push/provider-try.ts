@@ -1,5 +1,6 @@
 /** One request to a provider, with one credential. */
 import { apnsOutcome, apnsRequest } from "../../core/push/apns";
+import type { PushContent } from "../../core/push/content";
 import type { StoredPushCredential } from "../../core/push/credential-store";
 import { fcmOutcome, fcmRequest } from "../../core/push/fcm";
 import type { PushOutcome } from "../../core/push/outcome";
@@ -29,6 +30,11 @@ export interface ProviderTry {
 
 const timeoutMs = { call: 5_000, cancel: 5_000, message: 10_000 };
 
+/** Whether a request may be begun. */
+export function hasTime({ type }: Pick<PushContent, "type">, { now, until }: TryMeans): boolean {
+  return now() + timeoutMs[type] <= until;
+}
+
 /**
  * Undefined: no time is left for it. `before`: what became of it with this credential; where there
  * is no other token, that is the answer again.
@@ -46,11 +52,14 @@ export async function tryWith(
   if ("outcome" in shown) return shown;
   const { token } = shown;
   if (before && token === before.token) return before;
-  const patience = timeoutMs[push.content.type];
-  if (means.now() + patience > means.until) return undefined;
+  if (!hasTime(push.content, means)) return undefined;
   const asking = await askFor(credential, push, device, token, means);
   if ("outcome" in asking) return asking;
-  const answer = await post(asking.request, { fetch: means.fetch, now: means.now, timeoutMs: patience });
+  const answer = await post(asking.request, {
+    fetch: means.fetch,
+    now: means.now,
+    timeoutMs: timeoutMs[push.content.type],
+  });
   return { outcome: "kind" in answer ? answer : asking.judge(answer), token };
 }
 

@@ -21,11 +21,14 @@ async function withCredential() {
   return { key, upload, run, read };
 }
 
-/** Its reads are made at once and answered when they are let go. */
+/** Its reads are made at once and answered when they are let go; `isRead` resolves when one was made. */
 function slowDatabase() {
-  let release = () => {};
+  let [release, read] = [() => {}, () => {}];
   const gate = new Promise<void>((resolve) => {
     release = resolve;
+  });
+  const isRead = new Promise<void>((resolve) => {
+    read = resolve;
   });
   const slowed = <T extends object>(target: T): T =>
     new Proxy(target, {
@@ -34,12 +37,16 @@ function slowDatabase() {
         if (typeof value !== "function") return value;
         return (...args: unknown[]) => {
           const made: unknown = value.apply(target, args);
-          if (made instanceof Promise) return made.then((result) => gate.then(() => result));
+          if (made instanceof Promise)
+            return made.then((result) => {
+              read();
+              return gate.then(() => result);
+            });
           return made instanceof Object ? slowed(made) : made;
         };
       },
     });
-  return { env: { ...bindings, DB: slowed(bindings.DB) }, release: () => release() };
+  return { env: { ...bindings, DB: slowed(bindings.DB) }, isRead, release };
 }
 
 it("remembers them for 10 seconds, also within a run of pushes", async () => {
@@ -63,10 +70,9 @@ it("reads again for who was refused, and everybody goes by that", async () => {
 
 it("remembers nothing that was read before an upload and arrived after it", async () => {
   const { key, upload, run, read } = await withCredential();
-  const { env, release } = slowDatabase();
+  const { env, isRead, release } = slowDatabase();
   const reading = read(run(env));
-  // It is read by now, and on its way.
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await isRead;
   await upload("new");
   forgetPushCredentials(key);
   release();
@@ -76,9 +82,9 @@ it("remembers nothing that was read before an upload and arrived after it", asyn
 
 it("remembers nothing that was read before what it remembers", async () => {
   const { upload, run, read } = await withCredential();
-  const { env, release } = slowDatabase();
+  const { env, isRead, release } = slowDatabase();
   const reading = read(run(env));
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await isRead;
   await upload("new");
   expect(await read(run(), true)).toBe("new");
   release();

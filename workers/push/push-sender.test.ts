@@ -108,6 +108,12 @@ async function send(app: TestApplication, bob: TestInstance, device: PushDevice)
 const queueTakes = () =>
   vi.spyOn(bindings.PUSH_QUEUE, "sendBatch").mockResolvedValue({} as QueueSendBatchResponse);
 
+/** Everybody still waits for their pushes, on this device. */
+const wanted = (device: PushDevice = iphone) =>
+  vi.spyOn(UserHub.prototype, "pushWanted").mockImplementation(async ({ instanceId }) => ({
+    ...{ instanceId, device, registered },
+  }));
+
 describe("the sender", () => {
   it("sends with what was uploaded, and tells the hub", async () => {
     for (const [device, body] of [
@@ -247,6 +253,7 @@ describe("the sender", () => {
       messageId: crypto.randomUUID(),
       until: Date.now() + 86_400_000,
     });
+    wanted();
     // 10 seconds are an attempt's, so that it can take two after each other; those of a call are 5.
     expect(await sendSlowly(message, 24, 10_000)).toBe(12);
     expect(await sendSlowly(callOf(), 18, 5_000)).toBe(6);
@@ -297,11 +304,6 @@ describe("the queue's consumer", () => {
     const { devices: _, ...batch } = batchFor(app, bob, iphone, content);
     return { batch, target: targetOf(bob, iphone), attempt };
   }
-  /** Everybody still waits for it, on this device. */
-  const wanted = (device: PushDevice = iphone) =>
-    vi.spyOn(UserHub.prototype, "pushWanted").mockImplementation(async ({ instanceId }) => ({
-      ...{ instanceId, device, registered },
-    }));
 
   it("tries again what is wanted, with the device as it is now", async () => {
     const question = wanted({ ...iphone, voipToken: "aa".repeat(32) } as PushDevice);
@@ -351,15 +353,12 @@ describe("the queue's consumer", () => {
   });
 
   it("keeps no call waiting for messages whose provider hangs", async () => {
-    wanted();
     const message = callOf({ type: "message", messageId: crypto.randomUUID() });
     const pushes = await Promise.all(Array.from({ length: 6 }, () => later(1, message)));
     const call = await later();
     let answers = false;
     const alert = "bb".repeat(32);
-    vi.spyOn(UserHub.prototype, "pushWanted").mockImplementation(async ({ instanceId }) => ({
-      ...{ instanceId, registered, device: { ...iphone, alertToken: alert } as PushDevice },
-    }));
+    wanted({ ...iphone, alertToken: alert } as PushDevice);
     answer = async (url) => {
       while (url.endsWith(alert) && !answers) await scheduler.wait(5);
       return new Response("");
