@@ -164,8 +164,12 @@ export class PushDesk {
   /** A call that reached nobody is over. Should its session not hear of it, the alarm tells it again. */
   async #settle(call: CallPush | undefined): Promise<void> {
     if (!call) return;
-    await this.hub.session(call).unreachable();
-    this.hub.book.told(call);
+    try {
+      await this.hub.session(call).unreachable();
+      this.hub.book.told(call);
+    } catch (error) {
+      log("warn", "session.failed", { callId: call.callId, error: String(error) });
+    }
   }
 
   /** Hands a push to the sender, which answers at once. What it does not report on is sent again. */

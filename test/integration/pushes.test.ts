@@ -577,7 +577,9 @@ describe("what the sender reports", () => {
     await answered;
     const batch = await pushed(user, "call");
     vi.spyOn(CallSession.prototype, "unreachable").mockRejectedValueOnce(new Error("restarted"));
-    await expect(report(batch, { result: "failed" })).rejects.toThrow("restarted");
+    await report(batch, { result: "failed" });
+    await alice.settled();
+    expect(alice.events(callId)).not.toContain("ended");
     await evictDurableObject(hub);
     await hubLater(user, 8_000);
     expect(await alice.event("ended", callId)).toMatchObject({ error: { name: "userOffline" } });
