@@ -134,6 +134,7 @@ describe("an answer of APNs", () => {
     [403, "BadEnvironmentKeyInToken", { kind: "credential" }],
     [403, "BadCertificateEnvironment", { kind: "credential" }],
     [403, "Forbidden", { kind: "credential" }],
+    [403, "UnrelatedKeyIdInToken", { kind: "temporary" }],
     [429, "TooManyProviderTokenUpdates", { kind: "throttled" }],
     [429, "TooManyRequests", { kind: "throttled" }],
     [500, "InternalServerError", { kind: "temporary" }],

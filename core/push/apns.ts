@@ -54,6 +54,8 @@ export function apnsOutcome({ status, text, retryAfter }: ProviderAnswer): PushO
   if (status === 410 || (status === 400 && reason && dead.has(reason))) {
     return { kind: "dead", ...why, ...(status === 410 && timestamp !== undefined && { since: timestamp }) };
   }
+  // Another team's push went first over this connection, which the platform chooses, not we.
+  if (reason === "UnrelatedKeyIdInToken") return { kind: "temporary", ...why };
   if (status === 403 || (reason && notItsTopic.has(reason))) {
     return { kind: "credential", ...why, ...(reason && staleToken.has(reason) && { token: true }) };
   }

@@ -5,7 +5,7 @@ import { retryDelay } from "../../core/push/retry";
 import { within } from "../../core/within";
 import type { PushResult } from "../../durable-objects/user-hub/push-rpc";
 import { type Attempted, type AttemptMeans, attemptPush, type PushJob } from "./attempt";
-import { logAttempt, logRefusedCredentials } from "./push-log";
+import { logAttempt, logRefusedCredentials, logSent } from "./push-log";
 import { PushReports, type ReportMeans } from "./push-reports";
 
 /** For the queue, which knows whole seconds. */
@@ -50,6 +50,7 @@ export async function deliverPushes(jobs: readonly PushJob[], means: DeliveryMea
     reports.add(one, one.result === "later" ? queued() : undefined);
     return one;
   });
+  logSent(settled);
   logRefusedCredentials(settled);
   return reports.end();
 }

@@ -23,15 +23,30 @@ export function logAttempt({ job, target, push, outcome, unasked, result, delay,
     if (result === "later") log("warn", "push.postponed", fields);
     return;
   }
-  if (outcome.kind === "sent") {
-    log("info", "push.sent", fields);
-    return;
-  }
+  // One line for all that went well: with many devices, the log would cost more than the pushes.
+  if (outcome.kind === "sent") return;
   const { kind: failure, reason } = outcome;
   if (failure === "dead") log("info", "push.token.dead", { ...fields, reason });
   // Nobody tries it any more, and it is ours to mend.
   else if (failure === "fault") log("error", "push.dead", { ...fields, reason });
   else log("warn", "push.failed", { ...fields, failure, reason, again: delay ?? null });
+}
+
+/** How many devices of each kind have got a push, and how long the slowest took. */
+export function logSent(settled: readonly Settled[]): void {
+  const sent = new Map<string, LogFields & { devices: number; ms: number }>();
+  for (const { job, push, outcome, ms } of settled) {
+    if (!push || outcome?.kind !== "sent") continue;
+    const { reference, application, user, content } = job.batch;
+    const { type } = content;
+    const key = JSON.stringify([reference, job.batch.push, user, push.kind]);
+    const fields = sent.get(key) ?? { devices: 0, ms: 0 };
+    sent.set(key, {
+      ...{ reference, application, user: user.userId, type, kind: push.kind },
+      ...{ devices: fields.devices + 1, ms: Math.max(fields.ms, ms) },
+    });
+  }
+  for (const fields of sent.values()) log("info", "push.sent", fields);
 }
 
 /** Once for each, however many devices there are: somebody has to mend it. */
