@@ -37,6 +37,8 @@ export interface CarillonClientOptions {
 }
 
 export interface ClientEvents {
+  /** @internal */
+  starting: undefined;
   started: undefined;
   stopped: undefined;
   /** `start()` failed, or the connection is gone for good. */

@@ -53,7 +53,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
   readonly #ice: IceServers;
   readonly #starting: Starting;
   readonly #log: Log = (level, area, message) => this.emit("logMessage", { level, area, message });
-  #status: "stopped" | "starting" | "started" | "terminated" = "stopped";
+  #status: CarillonClient["status"] = "stopped";
   #calling = true;
   #listening = false;
   #backgroundSupported = false;
@@ -157,9 +157,15 @@ export class CarillonClient extends Emitter<ClientEvents> {
     if (this.#status === "started") return Promise.resolve();
     if (this.#starting.promise) return this.#starting.promise;
     this.#status = "starting";
+    this.emit("starting");
     const started = this.#starting.begin();
     void this.#begin();
     return started;
+  }
+
+  /** @internal */
+  get status(): "stopped" | "starting" | "started" | "terminated" {
+    return this.#status;
   }
 
   /** Calls ring here from now on. A client that only calls out need not listen. */

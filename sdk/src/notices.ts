@@ -1,6 +1,6 @@
 /** What the person sees of calls, on a service worker's registration: shown by the worker, or by a page that is hidden. */
 import { dataOf, type NotificationData } from "./hand-over";
-import type { NotificationResult } from "./notification";
+import { type NotificationResult, readPush, toResult } from "./notification";
 
 /** What the person sees: a title, and what `ServiceWorkerRegistration.showNotification()` takes. */
 export interface PushNotification {
@@ -45,14 +45,22 @@ export interface NoticeBoard {
 /** Ended by somebody who knows of it: nothing was missed. */
 const known = ["otherDeviceAnswered", "denied"];
 
-/** A call rings. `sin`: what its push says. */
+/**
+ * A call rings.
+ *
+ * @param sin What its push says.
+ * @param rings Whether it still does: it may end while the app composes.
+ */
 export async function showCall(
   board: NoticeBoard,
   result: NotificationResult,
   sin: string,
   { call }: CallNotices,
+  rings: () => boolean,
 ): Promise<void> {
-  await show(board, result.callId, { sin, rings: true, count: 1 }, await call?.(result), {
+  const composed = await call?.(result);
+  if (!rings()) return;
+  await show(board, result.callId, { sin, ringsUntil: result.until, count: 1 }, composed, {
     title: result.videoOffered ? "Incoming video call" : "Incoming call",
     body: nameOf(result),
     actions: [
@@ -74,14 +82,24 @@ export async function showOver(
 ): Promise<void> {
   for (const shown of await board.getNotifications({ tag: result.callId })) shown.close();
   if (known.includes(result.canceled ?? "")) return;
-  const data = { sin, rings: false, count: 1 };
+  const data = { sin, count: 1 };
   const usual = { title: "Missed call", body: nameOf(result), silent: true };
   await show(board, result.callId, data, await missedCall?.(result), usual);
 }
 
 /** A ringing call's notification goes; that a call was missed may stay. */
 export async function clear(board: NoticeBoard, tag: string | undefined): Promise<void> {
-  for (const shown of await board.getNotifications({ tag })) if (dataOf(shown)?.rings) shown.close();
+  for (const shown of await board.getNotifications({ tag })) if (dataOf(shown)?.ringsUntil) shown.close();
+}
+
+/** Calls that do not ring any more, of which nobody has told this browser. */
+export async function sweep(board: NoticeBoard, notices: CallNotices): Promise<void> {
+  for (const shown of await board.getNotifications()) {
+    const { sin = "", ringsUntil } = dataOf(shown) ?? {};
+    if (ringsUntil === undefined || Date.now() < ringsUntil) continue;
+    const result = { ...toResult(readPush(sin), Date.now()), timedOut: true };
+    await showOver(board, result, sin, notices);
+  }
 }
 
 export async function show(

@@ -93,9 +93,11 @@ describe("a call", () => {
     front.focused = true;
     worker.windows.push(taking(), front);
     handle();
-    await worker.push(pushOf());
+    const push = pushOf();
+    await worker.push(push);
     expect(worker.shown).toEqual([]);
-    expect(front.heard).toEqual([{ carillonPush: { sin: JSON.parse(pushOf()).sin } }]);
+    await vi.waitFor(() => expect(front.heard).toHaveLength(1));
+    expect(front.heard).toEqual([{ carillonPush: { sin: JSON.parse(push).sin } }]);
   });
 
   test.each([
@@ -119,10 +121,27 @@ describe("a call", () => {
     expect(worker.titles).toEqual(["Incoming call"]);
   });
 
-  test("that came too late was missed", async () => {
+  test("that came far too late was missed", async () => {
     handle();
-    await worker.push(pushOf({ until: Date.now() }));
+    await worker.push(pushOf({ until: Date.now() - 5 * 60_000 }));
     expect(worker.shown).toMatchObject([{ title: "Missed call", options: { tag: callId, silent: true } }]);
+  });
+
+  test("that is late by this device's clock rings for a short time: the clock is wrong", async () => {
+    const call = vi.fn(() => ({}));
+    handle({ call });
+    await worker.push(pushOf({ until: Date.now() - 15_000 }));
+    expect(call).toHaveBeenCalledWith(expect.objectContaining({ timedOut: false }));
+    expect(worker.titles).toEqual(["Incoming call"]);
+    // What comes meanwhile does not take it away.
+    await worker.push(messageOf("carol"));
+    await vi.advanceTimersByTimeAsync(19_999);
+    expect(worker.titles).toContain("Incoming call");
+    await vi.advanceTimersByTimeAsync(1);
+    expect(worker.titles.sort()).toEqual(["Missed call", "New message"]);
+    // Nor does it ring again.
+    await worker.push(pushOf({ until: Date.now() - 35_000 }));
+    expect(worker.titles.sort()).toEqual(["Missed call", "New message"]);
   });
 
   test("that nobody takes is missed when its time is over", async () => {
@@ -173,6 +192,73 @@ describe("a cancel", () => {
     await worker.push(pushOf());
     await worker.push(cancelOf("canceled"));
     expect(worker.titles).toEqual(["Missed call"]);
+  });
+
+  test.each([
+    ["otherDeviceAnswered", []],
+    ["canceled", ["Missed call"]],
+  ] as const)("%s while the app composes: it does not ring", async (cause, left) => {
+    let compose = () => {};
+    const composing = new Promise<void>((resolve) => (compose = resolve));
+    handle({ call: () => composing.then(() => ({})) });
+    const pushing = worker.push(pushOf());
+    await worker.push(cancelOf(cause));
+    compose();
+    await pushing;
+    expect(worker.titles).toEqual(left);
+  });
+
+  test("while the browser is about to show the call: it does not stay", async () => {
+    const { registration } = worker.scope;
+    const { showNotification } = registration;
+    let draw = () => {};
+    const drawing = new Promise<void>((resolve) => (draw = resolve));
+    registration.showNotification = async (...notification) => {
+      if (notification[0] === "Incoming call") await drawing;
+      await showNotification(...notification);
+    };
+    handle();
+    const pushing = worker.push(pushOf());
+    await vi.advanceTimersByTimeAsync(0);
+    await worker.push(cancelOf("canceled"));
+    draw();
+    await pushing;
+    expect(worker.titles).toEqual(["Missed call"]);
+  });
+
+  test("while a page is asked that does not answer: it does not ring", async () => {
+    worker.windows.push(Object.assign(new FakeWindow(`${origin}/`), { focused: true }));
+    handle();
+    const pushing = worker.push(pushOf());
+    await worker.push(cancelOf("canceled"));
+    await vi.advanceTimersByTimeAsync(500);
+    await pushing;
+    expect(worker.titles).toEqual(["Missed call"]);
+  });
+
+  test.each([
+    ["the same worker", () => worker],
+    ["a worker that was started again", () => new FakeWorker()],
+  ])("keeps a push that comes again, or late, from ringing: %s", async (_, next) => {
+    handle();
+    await worker.push(cancelOf("otherDeviceAnswered"));
+    worker = next();
+    handle();
+    await vi.advanceTimersByTimeAsync(44_000);
+    await worker.push(pushOf());
+    expect(worker.shown).toEqual([]);
+    // Another call has nothing to do with it.
+    await worker.push(pushOf({ id: "99999999-89ab-4cde-8f01-23456789abcd" }));
+    expect(worker.titles).toEqual(["Incoming call"]);
+  });
+
+  test("is not remembered for ever", async () => {
+    handle();
+    await worker.push(cancelOf("denied"));
+    await vi.advanceTimersByTimeAsync(10 * 60_000);
+    await worker.push(pushOf({ type: "cancel", id: "99999999-89ab-4cde-8f01-23456789abcd" }));
+    const cache = await caches.open("carillon-ended");
+    expect(await cache.keys()).toEqual(["/carillon-ended/99999999-89ab-4cde-8f01-23456789abcd"]);
   });
 
   test("takes only its own call away", async () => {
@@ -228,6 +314,55 @@ describe("declining", () => {
     ]);
   });
 
+  /** Settles when the attempts are over. */
+  async function declinePast(): Promise<void> {
+    const done = worker.click(worker.shown[0], "decline");
+    await vi.advanceTimersByTimeAsync(7_500);
+    await done;
+  }
+
+  test.each([0, 503, 429])("is tried again when the server answers %i", async (status) => {
+    worker.statuses.push(status, status);
+    handle();
+    await worker.push(pushOf());
+    await declinePast();
+    expect([worker.fetched.length, worker.opened]).toEqual([3, []]);
+  });
+
+  test.each([403, 404, 409])("is over when the server answers %i", async (status) => {
+    worker.statuses.push(status);
+    handle();
+    await worker.push(pushOf());
+    await declinePast();
+    expect([worker.fetched.length, worker.opened]).toEqual([1, []]);
+  });
+
+  test("is left to a page when the server cannot be reached", async () => {
+    worker.statuses.push(0, 503, 0);
+    handle();
+    await worker.push(pushOf());
+    await declinePast();
+    expect([worker.fetched.length, worker.opened]).toEqual([3, [`${origin}/`]]);
+    expect(await takeLeft()).toMatchObject([{ action: "decline" }]);
+  });
+
+  test("does not wait long for a server that does not answer", async () => {
+    worker.scope.fetch = (_, { signal }) =>
+      new Promise((__, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
+    handle();
+    await worker.push(pushOf());
+    await declinePast();
+    expect(worker.opened).toEqual([`${origin}/`]);
+  });
+
+  test("a call that was declined does not ring again", async () => {
+    handle();
+    await worker.push(pushOf());
+    await worker.click(worker.shown[0], "decline");
+    await worker.push(pushOf());
+    expect(worker.shown).toEqual([]);
+  });
+
   test("opens the page where the push does not let us", async () => {
     handle();
     await worker.push(pushOf({ key: undefined }));
@@ -243,6 +378,7 @@ test("a page that is open declines where the push does not let us, and stays whe
   handle();
   await worker.push(pushOf({ key: undefined }));
   await worker.click(worker.shown[0], "decline");
+  await vi.waitFor(() => expect(page.heard).toHaveLength(1));
   expect(page.heard).toMatchObject([{ carillonPush: { action: "decline" } }]);
   expect([page.focused, worker.opened, worker.fetched]).toEqual([false, [], []]);
 });
@@ -254,6 +390,7 @@ describe("a tap", () => {
     handle({ url: "/app" });
     await worker.push(pushOf());
     await worker.click(worker.shown[0], "answer");
+    await vi.waitFor(() => expect(page.heard).toHaveLength(1));
     expect(page.heard).toMatchObject([
       { carillonPush: { action: "answer", sin: expect.stringContaining(callId) } },
     ]);
@@ -267,6 +404,7 @@ describe("a tap", () => {
     handle();
     await worker.push(pushOf());
     await worker.click(worker.shown[0]);
+    await vi.waitFor(() => expect(page.heard).toHaveLength(1));
     expect(page.heard).toMatchObject([{ carillonPush: { action: "" } }]);
   });
 
@@ -289,13 +427,65 @@ describe("a tap", () => {
     expect([deaf.focused, other.focused, worker.opened]).toEqual([false, true, []]);
   });
 
-  test("opens a page when those that are open do not take it", async () => {
-    worker.windows.push(new FakeWindow(`${origin}/docs`));
+  test("opens a page half a second later when none of those that are open answers", async () => {
+    for (const path of ["docs", "help", "shop"]) worker.windows.push(new FakeWindow(`${origin}/${path}`));
     handle();
     await pushPast(pushOf());
     await clickPast("answer");
     expect(worker.opened).toEqual([`${origin}/`]);
     expect(await takeLeft()).toHaveLength(1);
+  });
+
+  test("is taken by one page, however late others answer", async () => {
+    const [slow, other] = [new FakeWindow(`${origin}/`), taking()];
+    let late: MessagePort | undefined;
+    slow.postMessage = (_, [port]) => {
+      late = port;
+    };
+    const taken = vi.fn();
+    worker.windows.push(slow, other);
+    handle();
+    await worker.push(pushOf());
+    await worker.click(worker.shown[0], "answer");
+    if (!late) throw new Error("It was not asked.");
+    late.onmessage = taken;
+    late.postMessage(true);
+    await vi.waitFor(() => expect(other.heard).toHaveLength(1));
+    expect([taken.mock.calls, slow.focused, worker.opened]).toEqual([[], false, []]);
+  });
+
+  test("opens a page at once when all that are open say no", async () => {
+    worker.windows.push(new FakeWindow(`${origin}/`, () => false));
+    handle();
+    await worker.push(pushOf());
+    await worker.click(worker.shown[0], "answer");
+    expect(worker.opened).toEqual([`${origin}/`]);
+  });
+
+  test("opens a page where nothing can be left for it, too", async () => {
+    const open = () => Promise.reject(new DOMException("full", "QuotaExceededError"));
+    vi.stubGlobal("caches", { open });
+    handle();
+    await worker.push(pushOf());
+    await worker.click(worker.shown[0], "answer");
+    expect(worker.opened).toEqual([`${origin}/`]);
+  });
+
+  test.each(["/app", "/app/"])("finds the pages at and below %s, and no others", async (url) => {
+    const paths = ["/application-form", "/app-2/room", "/ap", "/other/app"];
+    const others = paths.map((path) => taking(origin + path));
+    worker.windows.push(...others, taking("https://app.example:8443/app"));
+    handle({ url });
+    await worker.push(pushOf());
+    await worker.click(worker.shown[0]);
+    expect(worker.opened).toEqual([url]);
+    for (const path of ["/app", "/app/", "/app/room?a", "/app#b"]) {
+      const page = taking(origin + path);
+      worker.windows.splice(0, Infinity, ...others, page);
+      await worker.push(messageOf("carol"));
+      await worker.click(worker.shown.at(-1));
+      expect([path, page.focused]).toEqual([path, true]);
+    }
   });
 
   test("of a missed call goes to the page too", async () => {

@@ -4,7 +4,8 @@
  * @packageDocumentation
  */
 import type { PushDecline, PushPayload } from "../../protocol";
-import { dataOf, type Handed, type HandMessage, leave } from "./hand-over";
+import { clockErrorMs, EndedCalls } from "./ended-calls";
+import { dataOf, type Handed, handTo, leave, type Taker } from "./hand-over";
 import {
   type CallNotices,
   type Compose,
@@ -15,6 +16,7 @@ import {
   show,
   showCall,
   showOver,
+  sweep,
 } from "./notices";
 import { type NotificationResult, queryPushNotificationPayload, readPush, toResult } from "./notification";
 import { baseUrlOf } from "./runtime";
@@ -40,11 +42,10 @@ export interface PushOptions extends CallNotices {
 }
 
 /** A window of the app. */
-export interface WorkerWindow {
+export interface WorkerWindow extends Taker {
   readonly url: string;
   readonly focused: boolean;
   focus(): Promise<unknown>;
-  postMessage(message: unknown, transfer: Transferable[]): void;
 }
 
 interface WorkerEvent {
@@ -73,9 +74,13 @@ export interface WorkerScope {
   ): void;
 }
 
-/** So long a page may take to say that it has what it was handed. */
-const acknowledgeMs = 500;
 const messagesTag = "carillon-messages";
+/** So long a call rings whose time is over by this device's clock. */
+const doubtfulRingMs = 20_000;
+/** Before each attempt to decline: browsers let a click open a window for some seconds only. */
+const declineAfterMs = [0, 500, 1_000];
+const declineAttemptMs = 2_000;
+
 /**
  * Handles Carillon's pushes in a service worker, and leaves all others alone. To be called while the
  * worker's script runs for the first time, as every listener of a worker.
@@ -109,6 +114,7 @@ export function handlePushes(options: PushOptions): void {
 class PushWorker {
   readonly #scope: WorkerScope;
   readonly #options: PushOptions;
+  readonly #ended = new EndedCalls();
 
   constructor(scope: WorkerScope, options: PushOptions) {
     this.#scope = scope;
@@ -116,73 +122,109 @@ class PushWorker {
   }
 
   async pushed(push: PushPayload, sin: string): Promise<void> {
-    const result = toResult(push, Date.now());
+    const result = onArrival(push, Date.now());
+    if (result.canceled) await this.#over(result, sin);
     // Where the person looks at the app, the app shows it.
-    if (result.canceled || !(await this.#handToFront({ sin }))) await this.#notify(result, sin);
+    else if (!(await this.#isOver(result)) && !(await this.#handToFront({ sin }))) {
+      await this.#notify(result, sin);
+    }
     await this.#sweep();
   }
 
-  /** Without a page, where the push lets us. */
+  /** Without a page, where the push lets us and the server can be reached. */
   async decline(push: PushPayload): Promise<void> {
-    const { id: callId, to: userId, origin, key } = push;
-    if (!userId || !key) return this.open({ sin: JSON.stringify(push), action: "decline" });
-    const { applicationKey, environmentHost = this.#scope.location.origin } = this.#options;
-    const body: PushDecline = { applicationKey, userId, callId, origin, key };
-    await this.#scope.fetch(`${baseUrlOf(environmentHost)}/v1/push/decline`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-    });
+    await this.#ended.add(push.id);
+    for (const ms of push.to && push.key ? declineAfterMs : []) {
+      await this.#pause(ms);
+      if (await this.#tryDecline(push)) return;
+    }
+    await this.open({ sin: JSON.stringify(push), action: "decline" });
   }
 
   /** Gives it to a page of the app: one that is open, or a new one. */
   async open(handed: Handed): Promise<void> {
-    for (const window of await this.#windows()) {
-      if (!(await hand(window, handed, this.#scope))) continue;
-      // One click allows for one window: none is focused before it is known to be the right one.
-      if (handed.action !== "decline") await window.focus();
-      return;
+    const taker = await this.#hand(await this.#windows(), handed);
+    if (!taker) {
+      // A browser that has no room for it still opens the page, which then rings.
+      await leave(handed).catch(() => {});
+      await this.#scope.clients.openWindow(this.#url);
+    } else if (handed.action !== "decline") await taker.focus();
+  }
+
+  /** False when it is worth another attempt. */
+  async #tryDecline({ id: callId, to: userId = "", origin, key = "" }: PushPayload): Promise<boolean> {
+    const { applicationKey, environmentHost = this.#scope.location.origin } = this.#options;
+    const body: PushDecline = { applicationKey, userId, callId, origin, key };
+    const late = new AbortController();
+    this.#scope.setTimeout(() => late.abort(), declineAttemptMs);
+    try {
+      const { status } = await this.#scope.fetch(`${baseUrlOf(environmentHost)}/v1/push/decline`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+        signal: late.signal,
+      });
+      return status < 500 && status !== 429;
+    } catch {
+      return false;
     }
-    await leave(handed);
-    await this.#scope.clients.openWindow(this.#url);
   }
 
   async #notify(result: NotificationResult, sin: string): Promise<void> {
     if (result.isMessage) await this.#message(result, sin);
-    else if (result.canceled || result.timedOut) await showOver(this.#board, result, sin, this.#options);
+    else if (result.timedOut) await showOver(this.#board, result, sin, this.#options);
     else await this.#call(result, sin);
   }
 
   async #call(result: NotificationResult, sin: string): Promise<void> {
-    await showCall(this.#board, result, sin, this.#options);
+    const { callId = "" } = result;
+    await showCall(this.#board, result, sin, this.#options, () => !this.#ended.now(callId));
+    // It ended while the browser was about to show it.
+    const end = this.#ended.sinOf(callId);
+    if (end) await showOver(this.#board, toResult(readPush(end), Date.now()), end, this.#options);
     // As long as the worker lives; otherwise the push that cancels it does so, or the next one.
     this.#scope.setTimeout(() => void this.#sweep(), result.until - Date.now());
+  }
+
+  async #over(result: NotificationResult, sin: string): Promise<void> {
+    await this.#ended.add(result.callId ?? "", sin);
+    await showOver(this.#board, result, sin, this.#options);
+  }
+
+  /** Pushes may overtake each other, and come twice. */
+  async #isOver({ callId }: NotificationResult): Promise<boolean> {
+    if (!callId) return false;
+    const [shown] = await this.#board.getNotifications({ tag: callId });
+    const missed = shown && dataOf(shown)?.ringsUntil === undefined;
+    return missed || this.#ended.has(callId);
   }
 
   async #message(result: NotificationResult, sin: string): Promise<void> {
     const [shown] = await this.#board.getNotifications({ tag: messagesTag });
     const count = (shown ? (dataOf(shown)?.count ?? 0) : 0) + 1;
     const composed = await this.#options.message?.(result, count);
-    await show(this.#board, messagesTag, { sin, rings: false, count }, composed, {
+    await show(this.#board, messagesTag, { sin, count }, composed, {
       title: count > 1 ? "New messages" : "New message",
       body: nameOf(result),
       renotify: true,
     });
   }
 
-  /** Calls that do not ring any more, of which nobody has told this worker. */
-  async #sweep(): Promise<void> {
-    for (const shown of await this.#board.getNotifications()) {
-      const data = dataOf(shown);
-      const push = data?.rings ? readPush(data.sin) : undefined;
-      const result = toResult(push, Date.now());
-      if (data && result.timedOut) await showOver(this.#board, result, data.sin, this.#options);
-    }
+  #sweep(): Promise<void> {
+    return sweep(this.#board, this.#options);
   }
 
   async #handToFront(handed: Handed): Promise<boolean> {
-    const [front] = await this.#windows();
-    return front?.focused ? hand(front, handed, this.#scope) : false;
+    const front = (await this.#windows()).filter(({ focused }) => focused);
+    return (await this.#hand(front, handed)) !== undefined;
+  }
+
+  #hand(windows: readonly WorkerWindow[], handed: Handed): Promise<WorkerWindow | undefined> {
+    return handTo(windows, handed, (callback, ms) => this.#scope.setTimeout(callback, ms));
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => (ms ? this.#scope.setTimeout(resolve, ms) : resolve()));
   }
 
   get #board(): NoticeBoard {
@@ -195,26 +237,26 @@ class PushWorker {
 
   /** The app's, the one in front first. */
   async #windows(): Promise<WorkerWindow[]> {
-    const start = new URL(this.#url, this.#scope.location.origin).href;
+    const start = new URL(this.#url, this.#scope.location.origin);
     const all = await this.#scope.clients.matchAll({ type: "window", includeUncontrolled: true });
     return all
-      .filter(({ url }) => url.startsWith(start))
+      .filter(({ url }) => isBelow(new URL(url), start))
       .sort((one, other) => Number(other.focused) - Number(one.focused));
   }
 }
 
-/** False when the page does not say that it has it. */
-async function hand(
-  window: WorkerWindow,
-  handed: Handed,
-  scope: Pick<WorkerScope, "setTimeout">,
-): Promise<boolean> {
-  const { port1, port2 } = new MessageChannel();
-  const taken = await new Promise<boolean>((resolve) => {
-    port1.onmessage = ({ data }) => resolve(data === true);
-    scope.setTimeout(() => resolve(false), acknowledgeMs);
-    window.postMessage({ carillonPush: handed } satisfies HandMessage, [port2]);
-  });
-  port1.close();
-  return taken;
+/** `/app` has `/app/room`, but not `/application`. */
+function isBelow(url: URL, start: URL): boolean {
+  const path = start.pathname.replace(/\/$/, "");
+  return url.origin === start.origin && (url.pathname === path || url.pathname.startsWith(`${path}/`));
+}
+
+/**
+ * A push service drops a call's push when the call stops to ring. So where one that has just come is late
+ * by a little, the device's clock is wrong rather than the push: it rings for a short time.
+ */
+function onArrival(push: PushPayload, now: number): NotificationResult {
+  const result = toResult(push, now);
+  const doubtful = push.type === "call" && result.timedOut && now - push.until < clockErrorMs;
+  return doubtful ? { ...result, timedOut: false, until: now + doubtfulRingMs } : result;
 }

@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Call, CarillonClient } from ".";
-import { leave } from "./hand-over";
+import { leave, takeLeft } from "./hand-over";
 import { handlePushes } from "./service-worker";
 import { FakeCaches, FakeWindow, FakeWorker, origin } from "./testing/worker";
 import { applicationKey, type Device, World } from "./testing/world";
 import { receiveNotifications, subscribeToWebPush, unsubscribeFromWebPush } from "./web-push";
 
 const vapid = "BAHt6A9b";
+const forbidden = { errorCode: 40300, name: "forbidden" as const, message: "", hint: "" };
 const bytesOf = (base64: string) => Uint8Array.from(atob(base64), (one) => one.charCodeAt(0)).buffer;
 
 let world: World;
@@ -105,7 +106,7 @@ test("the person's no comes through, and nothing is registered", async () => {
   expect(registered()).toEqual([]);
 });
 
-test("it ends on both sides", async () => {
+test("it ends on the server first, and then in the browser, in any case", async () => {
   serveKey(vapid);
   await bob.start(client);
   const manager = new FakePushManager();
@@ -113,17 +114,31 @@ test("it ends on both sides", async () => {
   await unsubscribeFromWebPush(client, manager.registration);
   expect(manager.subscription).toBeNull();
   expect(registered().map(([method]) => method)).toEqual(["PUT", "DELETE"]);
+
+  const subscription = await subscribeToWebPush(client, manager.registration);
+  const { http } = bob;
+  const unsubscribed: number[] = [];
+  bob.http = (path, body) => {
+    unsubscribed.push(vi.mocked(subscription.unsubscribe).mock.calls.length);
+    return path === "/v1/push/device" ? { status: 403, body: forbidden } : http(path, body);
+  };
+  await expect(unsubscribeFromWebPush(client, manager.registration)).rejects.toMatchObject({ code: 40300 });
+  expect([unsubscribed, manager.subscription]).toEqual([[0], null]);
 });
 
 /** The worker and the page together. */
 class Browser {
   readonly worker = new FakeWorker();
   readonly messages = new EventTarget();
+  /** Until then a browser keeps what comes before the page has loaded. */
+  started = false;
 
   constructor() {
     vi.stubGlobal("navigator", {
       serviceWorker: Object.assign(this.messages, {
-        startMessages() {},
+        startMessages: () => {
+          this.started = true;
+        },
         getRegistrations: async () => [this.worker.scope.registration],
         getRegistration: async () => this.worker.scope.registration,
       }),
@@ -135,7 +150,7 @@ class Browser {
   openPage(): FakeWindow {
     const page = new FakeWindow(`${origin}/`);
     page.postMessage = (data, ports) => {
-      this.messages.dispatchEvent(Object.assign(new Event("message"), { data, ports }));
+      if (this.started) this.messages.dispatchEvent(Object.assign(new Event("message"), { data, ports }));
     };
     this.worker.windows.push(page);
     return page;
@@ -159,9 +174,9 @@ test("what was tapped before the page was there is taken up by it", async () => 
   expect(worker.opened).toEqual([`${origin}/`]);
   const opened = vi.fn();
   receiveNotifications(client, { opened });
+  const started = client.start();
   await vi.waitFor(() => expect(opened).toHaveBeenCalled());
   expect(opened).toHaveBeenCalledWith(expect.objectContaining({ callId: out.callId }), "answer");
-  const started = client.start();
   await world.pass(1_500);
   await started;
   expect(out.state).toBe("established");
@@ -177,6 +192,7 @@ test("an open page takes up what is tapped, and shows what it is told to", async
   await browser.worker.push(push);
   await browser.worker.click(browser.worker.shown[0]);
   expect([page.focused, browser.worker.opened]).toEqual([true, []]);
+  await vi.waitFor(() => expect(opened).toHaveBeenCalled());
   await world.pass(50);
   expect(calls.map(({ callId }) => callId)).toEqual([out.callId]);
   expect(opened).toHaveBeenCalledWith(expect.objectContaining({ callId: out.callId }), "");
@@ -188,8 +204,10 @@ test("a push for the page in front rings there, as any other call", async () => 
   const opened = vi.fn();
   receiveNotifications(client, { opened });
   await bob.start(client);
+  const relayed = vi.spyOn(client.push, "relayRemotePushNotification");
   const { push } = await pushed();
   await browser.worker.push(push);
+  await vi.waitFor(() => expect(relayed).toHaveBeenCalled());
   await world.pass(50);
   expect(browser.worker.shown).toEqual([]);
   expect(calls[0]?.details.applicationStateWhenReceived).toBe("active");
@@ -225,6 +243,84 @@ test("a call that is answered or over in the page takes its notification away, a
   out.hangup();
   await world.pass(100);
   expect(worker.titles).toEqual(["Missed call"]);
+});
+
+describe("a page whose client does not run takes nothing", () => {
+  const revoked = { errorCode: 40105, name: "instanceRevoked" as const, message: "", hint: "" };
+
+  test.each<[string, () => Promise<unknown>]>([
+    ["not started yet", async () => {}],
+    [
+      "terminated",
+      async () => {
+        await bob.start(client);
+        await client.terminate();
+      },
+    ],
+    [
+      "failed",
+      async () => {
+        await bob.start(client);
+        bob.http = () => ({ status: 401, body: revoked });
+        client.on("credentialsRequired", (registration) => registration.registerFailed());
+        bob.cut(4401);
+        await world.pass(60_000);
+      },
+    ],
+  ])("%s", async (_, prepare) => {
+    const browser = new Browser();
+    browser.openPage().focused = true;
+    const opened = vi.fn();
+    receiveNotifications(client, { opened });
+    await prepare();
+    const { push } = await pushed();
+    // What does not answer is waited for.
+    const shown = browser.worker.push(push);
+    await world.pass(500);
+    await shown;
+    expect(browser.worker.titles).toEqual(["Incoming call"]);
+    const clicked = browser.worker.click(browser.worker.shown[0], "answer");
+    await world.pass(500);
+    await clicked;
+    expect([browser.worker.opened, opened.mock.calls]).toEqual([[`${origin}/`], []]);
+    expect(await takeLeft()).toHaveLength(1);
+  });
+
+  test("what a client took that failed to start is there for the next one", async () => {
+    const browser = new Browser();
+    const { push } = await pushed();
+    await browser.worker.push(push);
+    await browser.worker.click(browser.worker.shown[0], "answer");
+    const opened = vi.fn();
+    receiveNotifications(client, { opened });
+    const { http } = bob;
+    bob.http = () => ({ status: 403, body: forbidden });
+    bob.httpMs = 500;
+    const failed = client.start().catch(() => "failed");
+    await world.pass(10);
+    await vi.waitFor(() => expect(opened).toHaveBeenCalledTimes(1));
+    await world.pass(500);
+    expect(await failed).toBe("failed");
+    Object.assign(bob, { http, httpMs: 0 });
+    const next = bob.client();
+    receiveNotifications(next, { opened });
+    await bob.start(next);
+    await vi.waitFor(() => expect(opened).toHaveBeenCalledTimes(2));
+    // And only for that one.
+    await next.terminate();
+    expect(await takeLeft()).toEqual([]);
+  });
+
+  test("what was tapped for another user is left for that one", async () => {
+    const browser = new Browser();
+    const { push } = await pushed("carol");
+    await browser.worker.push(push);
+    await browser.worker.click(browser.worker.shown[0], "answer");
+    const opened = vi.fn();
+    receiveNotifications(client, { opened });
+    await bob.start(client);
+    expect([opened.mock.calls, await takeLeft()]).toMatchObject([[], [{ action: "answer" }]]);
+  });
 });
 
 test("other messages of the page's own worker, and those after the end, are left alone", async () => {
@@ -276,7 +372,73 @@ describe("a call that comes over the connection while the page is hidden", () =>
     out.hangup();
     await world.pass(50);
     await vi.waitFor(() => expect(browser.worker.titles).toEqual(["Missed call"]));
-    expect(browser.worker.shown[0]?.data).toMatchObject({ carillon: { rings: false } });
+    expect(browser.worker.shown[0]?.data).toMatchObject({
+      carillon: { sin: expect.stringContaining("cancel") },
+    });
+  });
+
+  test.each(["the caller", "another device"])(
+    "is not shown as ringing when %s ends it while the app composes",
+    async (who) => {
+      let compose = () => {};
+      const composing = new Promise<void>((resolve) => (compose = resolve));
+      const call = vi.fn(async () => composing.then(() => ({})));
+      await ring({ hidden: { call } });
+      expect(call).toHaveBeenCalled();
+      if (who === "the caller") out.hangup();
+      else calls[0]?.cancel("otherDeviceAnswered");
+      await world.pass(50);
+      compose();
+      await world.pass(50);
+      expect(browser.worker.titles).toEqual(who === "the caller" ? ["Missed call"] : []);
+    },
+  );
+
+  test("does not stay when it ends while the browser is about to show it", async () => {
+    let draw = () => {};
+    const drawing = new Promise<void>((resolve) => (draw = resolve));
+    await ring({
+      hidden: {
+        call: () => {
+          const { registration } = browser.worker.scope;
+          const { showNotification } = registration;
+          registration.showNotification = async (...notification) => {
+            registration.showNotification = showNotification;
+            await drawing;
+            await showNotification(...notification);
+          };
+          return {};
+        },
+      },
+    });
+    calls[0]?.cancel("otherDeviceAnswered");
+    await world.pass(50);
+    draw();
+    await world.pass(50);
+    expect(browser.worker.titles).toEqual([]);
+  });
+
+  test("does not ring for ever, whatever becomes of the call", async () => {
+    await ring({ hidden: {} });
+    expect(browser.worker.titles).toEqual(["Incoming video call"]);
+    calls[0]?.removeListeners();
+    await world.pass(120_000);
+    expect(browser.worker.titles).toEqual(["Missed call"]);
+  });
+
+  test("is not shown when the person has tapped its push", async () => {
+    vi.stubGlobal("document", { visibilityState: "hidden" });
+    browser = new Browser();
+    browser.openPage();
+    receiveNotifications(client, { hidden: {} });
+    client.setSupportActiveConnectionInBackground(true);
+    await bob.start(client);
+    const { push } = await pushed();
+    await browser.worker.push(push);
+    await browser.worker.click(browser.worker.shown[0]);
+    await vi.waitFor(() => expect(calls).toHaveLength(1));
+    await world.pass(50);
+    expect(browser.worker.shown).toEqual([]);
   });
 
   test("is not shown twice, when a push has shown it already", async () => {

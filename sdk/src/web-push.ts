@@ -6,9 +6,9 @@
 import { limits, type PushPayload } from "../../protocol";
 import type { Call } from "./call";
 import type { CarillonClient } from "./client";
-import { type Handed, readHandMessage, takeLeft } from "./hand-over";
-import { type CallNotices, clear, showCall, showOver } from "./notices";
-import { type NotificationResult, toResult } from "./notification";
+import { answerHand, type Handed, leave, takeLeft } from "./hand-over";
+import { type CallNotices, clear, showCall, showOver, sweep } from "./notices";
+import { type NotificationResult, readPush, toResult } from "./notification";
 
 export type { CallNotices, Compose, PushNotification } from "./notices";
 
@@ -43,14 +43,18 @@ export async function subscribeToWebPush(
   return subscription;
 }
 
-/** No pushes to this browser from now on. */
+/** No pushes to this browser from now on. Rejects when the server could not be told; that is then done later. */
 export async function unsubscribeFromWebPush(
   client: CarillonClient,
   registration: ServiceWorkerRegistration,
 ): Promise<void> {
-  const subscription = await registration.pushManager.getSubscription();
-  await subscription?.unsubscribe();
-  await client.push.unregisterPushDevice();
+  try {
+    // First: the server would push to an endpoint that is gone.
+    await client.push.unregisterPushDevice();
+  } finally {
+    const subscription = await registration.pushManager.getSubscription();
+    await subscription?.unsubscribe();
+  }
 }
 
 /** What a page does with what the service worker hands over. */
@@ -67,8 +71,9 @@ export interface ReceiveOptions {
 /**
  * Takes what the service worker hands to this page: a call that the person answered in a notification
  * is answered, a push that came while the person looks at this page comes as any other call. Takes
- * the notification of a call away when the call is answered here, or over. As soon as there is a client:
- * what was tapped before the page was there waits for it.
+ * the notification of a call away when the call is answered here, or over. Before `client.start()`: what
+ * was tapped before the page was there waits for it. A client that does not run takes nothing, so that the
+ * worker shows what comes; one that was terminated hears nothing any more.
  *
  * @returns What ends it.
  */
@@ -76,29 +81,39 @@ export function receiveNotifications(client: CarillonClient, options: ReceiveOpt
   const { serviceWorker } = navigator;
   /** Calls whose notification the person has seen. */
   const tapped = new Set<string>();
-  const receive = ({ sin, action }: Handed): boolean => {
-    const result =
-      action === undefined
-        ? client.push.relayRemotePushNotification(sin)
-        : client.push.relayLocalNotification({ sin, action });
-    if (result.userId !== undefined && result.userId !== client.userId) return false;
-    if (action !== undefined) {
-      tapped.add(result.callId ?? "");
-      options.opened?.(result, action);
+  /** Given to a client that may fail to start. */
+  let early: Handed[] = [];
+  const runs = () => client.status === "starting" || client.status === "started";
+  const wants = ({ sin }: Handed) => runs() && (readPush(sin)?.to ?? client.userId) === client.userId;
+  const take = (handed: Handed) => {
+    const { sin, action } = handed;
+    if (action === undefined) {
+      client.push.relayRemotePushNotification(sin);
+      return;
     }
-    return true;
+    if (client.status === "starting") early.push(handed);
+    const result = client.push.relayLocalNotification({ sin, action });
+    tapped.add(result.callId ?? "");
+    options.opened?.(result, action);
   };
-  const hear = ({ data, ports }: MessageEvent) => {
-    const handed = readHandMessage(data);
-    if (handed) ports[0]?.postMessage(receive(handed));
+  const takeUp = async () => {
+    for (const handed of await takeLeft(wants)) take(handed);
   };
+  const giveBack = () => {
+    for (const handed of early.splice(0)) void leave(handed);
+  };
+  const hear = (event: MessageEvent) => answerHand(event, wants, take);
   serviceWorker.addEventListener("message", hear);
   // Messages may come before the page has loaded.
   serviceWorker.startMessages();
-  void takeLeft().then((left) => {
-    for (const handed of left) receive(handed);
-  });
+  if (runs()) void takeUp();
   const unlisten = [
+    client.on("starting", () => void takeUp()),
+    client.on("started", () => {
+      early = [];
+    }),
+    client.on("failed", giveBack),
+    client.on("stopped", () => stop()),
     client.callClient.on("incomingCall", (call) => {
       const { hidden } = options;
       const shows = hidden && !tapped.has(call.callId) && document.visibilityState === "hidden";
@@ -107,10 +122,12 @@ export function receiveNotifications(client: CarillonClient, options: ReceiveOpt
     }),
     client.push.on("callOver", ({ callId }) => void clearAll(callId)),
   ];
-  return () => {
+  const stop = () => {
+    giveBack();
     serviceWorker.removeEventListener("message", hear);
     for (const end of unlisten) end();
   };
+  return stop;
 }
 
 /** As the worker would, had there been a push. */
@@ -121,16 +138,20 @@ async function showHidden(client: CarillonClient, call: Call, notices: CallNotic
   const push: PushPayload = { v: 1, type: "call", id, to, from, name, headers, until };
   if (details.videoOffered) push.video = true;
   const board = await navigator.serviceWorker.getRegistration();
+  const rings = () => call.state === "ringing";
   // The worker may have shown it for a push, or it was faster than we.
-  if (!board || call.state !== "ringing" || (await board.getNotifications({ tag: id })).length > 0) return;
-  const cancel = () => {
+  if (!board || !rings() || (await board.getNotifications({ tag: id })).length > 0) return;
+  const over = async () => {
     const { endCause: cause, answeredTime } = call.details;
-    if (answeredTime !== undefined || cause === "hungUp") return;
-    const over: PushPayload = { ...push, type: "cancel", cause };
-    void showOver(board, toResult(over, Date.now()), JSON.stringify(over), notices);
+    if (call.state !== "ended" || answeredTime !== undefined || cause === "hungUp") return clear(board, id);
+    const cancel: PushPayload = { ...push, type: "cancel", cause };
+    await showOver(board, toResult(cancel, Date.now()), JSON.stringify(cancel), notices);
   };
-  call.on("ended", cancel);
-  await showCall(board, toResult(push, Date.now()), JSON.stringify(push), notices);
+  call.on("ended", () => void over());
+  await showCall(board, toResult(push, Date.now()), JSON.stringify(push), notices, rings);
+  // It ended while the browser was about to show it.
+  if (!rings()) await over();
+  setTimeout(() => void sweep(board, notices), until - Date.now());
 }
 
 async function clearAll(callId: string | undefined): Promise<void> {

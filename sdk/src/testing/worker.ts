@@ -11,11 +11,14 @@ export interface FakeNotification extends ShownNotification {
 
 export class FakeWindow implements WorkerWindow {
   focused = false;
+  /** Loaded after the worker took over. */
+  controlled = false;
+  /** What it was given. */
   readonly heard: unknown[] = [];
 
   constructor(
     readonly url: string,
-    /** What the page answers; undefined: nothing. */
+    /** Whether the page wants it; undefined: it does not answer. */
     readonly answer?: (message: unknown) => boolean,
   ) {}
 
@@ -24,8 +27,12 @@ export class FakeWindow implements WorkerWindow {
   }
 
   postMessage(message: unknown, [port]: MessagePort[]): void {
-    this.heard.push(message);
-    if (this.answer) port?.postMessage(this.answer(message));
+    if (!this.answer || !port) return;
+    port.onmessage = () => {
+      port.close();
+      this.heard.push(message);
+    };
+    port.postMessage(this.answer(message));
   }
 }
 
@@ -41,6 +48,8 @@ export class FakeWorker {
   readonly windows: FakeWindow[] = [];
   readonly opened: string[] = [];
   readonly fetched: { url: string; body: unknown }[] = [];
+  /** How the server answers, in order, and then with 204; 0: not at all. */
+  readonly statuses: number[] = [];
   readonly #listeners = new Map<string, Listener>();
 
   readonly scope: WorkerScope = {
@@ -62,14 +71,17 @@ export class FakeWorker {
         this.shown.filter(({ options }) => tag === undefined || options.tag === tag),
     },
     clients: {
-      matchAll: async () => [...this.windows],
+      matchAll: async ({ includeUncontrolled }) =>
+        this.windows.filter(({ controlled }) => controlled || includeUncontrolled),
       openWindow: async (url) => {
         this.opened.push(url);
       },
     },
     fetch: async (url, init) => {
       this.fetched.push({ url, body: JSON.parse(String(init.body)) });
-      return new Response(null, { status: 204 });
+      const status = this.statuses.shift() ?? 204;
+      if (status === 0) throw new TypeError("fetch failed");
+      return new Response(null, { status });
     },
     setTimeout: (callback, ms) => setTimeout(callback, ms),
     addEventListener: (type: string, listener: unknown) => {
@@ -111,19 +123,21 @@ export class FakeWorker {
 
 /** `caches`, as much of it as is used. */
 export class FakeCaches {
-  readonly #entries = new Map<string, string>();
+  readonly #caches = new Map<string, Map<string, string>>();
 
-  async open() {
+  async open(name: string) {
+    const entries = this.#caches.get(name) ?? new Map<string, string>();
+    this.#caches.set(name, entries);
     return {
       put: async (path: string, response: Response) => {
-        this.#entries.set(path, await response.text());
+        entries.set(path, await response.text());
       },
-      keys: async () => [...this.#entries.keys()],
+      keys: async () => [...entries.keys()],
       match: async (path: string) => {
-        const text = this.#entries.get(path);
+        const text = entries.get(path);
         return text === undefined ? undefined : new Response(text);
       },
-      delete: async (path: string) => this.#entries.delete(path),
+      delete: async (path: string) => entries.delete(path),
     };
   }
 }
