@@ -169,10 +169,15 @@ export class Phone {
 
   /** Nobody is signed in any more. */
   #left(): void {
-    this.#unlisten();
-    this.#unlisten = () => {};
+    this.#deaf();
     this.session = undefined;
     this.settingsShown = false;
+  }
+
+  /** What the service worker has is for the next who signs in. */
+  #deaf(): void {
+    this.#unlisten();
+    this.#unlisten = () => {};
   }
 
   #remember(what: Partial<Remembered>): void {
@@ -238,6 +243,7 @@ export class Phone {
     });
     client.push.on("callOver", (result) => this.#opened(result));
     if ("serviceWorker" in navigator) {
+      this.#deaf();
       this.#unlisten = receiveNotifications(client, {
         opened: (result) => this.#opened(result),
         hidden: { call: () => ({ icon: "/icon.png" }), missedCall: () => ({ icon: "/icon.png" }) },
@@ -247,6 +253,7 @@ export class Phone {
     client.on("failed", (error: CarillonError) => {
       log.add("client", `failed: ${error.code} ${error.message}`, "error");
       // It does not come back; its messages would go on asking.
+      this.#deaf();
       void client.terminate();
       if (this.session?.client !== client) return;
       // The instance was revoked, or the client cannot go on: back to the form.
