@@ -50,6 +50,7 @@ const known = ["otherDeviceAnswered", "denied"];
  *
  * @param sin What its push says.
  * @param rings Whether it still does: it may end while the app composes.
+ * @returns False when it does not, and was not shown; true when it may have ended while it was.
  */
 export async function showCall(
   board: NoticeBoard,
@@ -57,9 +58,9 @@ export async function showCall(
   sin: string,
   { call }: CallNotices,
   rings: () => boolean,
-): Promise<void> {
+): Promise<boolean> {
   const composed = await call?.(result);
-  if (!rings()) return;
+  if (!rings()) return false;
   await show(board, result.callId, { sin, ringsUntil: result.until, count: 1 }, composed, {
     title: result.videoOffered ? "Incoming video call" : "Incoming call",
     body: nameOf(result),
@@ -71,6 +72,7 @@ export async function showCall(
     renotify: true,
     vibrate: [600, 400, 600, 400, 600],
   });
+  return true;
 }
 
 /** The call's notification goes, and one that says that it was missed comes in its place. */

@@ -200,11 +200,15 @@ describe("a cancel", () => {
   ] as const)("%s while the app composes: it does not ring", async (cause, left) => {
     let compose = () => {};
     const composing = new Promise<void>((resolve) => (compose = resolve));
-    handle({ call: () => composing.then(() => ({})) });
+    const call = vi.fn(() => composing.then(() => ({})));
+    handle({ call });
     const pushing = worker.push(pushOf());
+    await vi.waitFor(() => expect(call).toHaveBeenCalled());
     await worker.push(cancelOf(cause));
+    const showed = vi.spyOn(worker.scope.registration, "showNotification");
     compose();
     await pushing;
+    expect(showed).not.toHaveBeenCalled();
     expect(worker.titles).toEqual(left);
   });
 
@@ -213,13 +217,14 @@ describe("a cancel", () => {
     const { showNotification } = registration;
     let draw = () => {};
     const drawing = new Promise<void>((resolve) => (draw = resolve));
-    registration.showNotification = async (...notification) => {
+    const showed = vi.fn<typeof showNotification>(async (...notification) => {
       if (notification[0] === "Incoming call") await drawing;
       await showNotification(...notification);
-    };
+    });
+    registration.showNotification = showed;
     handle();
     const pushing = worker.push(pushOf());
-    await vi.advanceTimersByTimeAsync(0);
+    await vi.waitFor(() => expect(showed).toHaveBeenCalled());
     await worker.push(cancelOf("canceled"));
     draw();
     await pushing;
@@ -250,6 +255,14 @@ describe("a cancel", () => {
     // Another call has nothing to do with it.
     await worker.push(pushOf({ id: "99999999-89ab-4cde-8f01-23456789abcd" }));
     expect(worker.titles).toEqual(["Incoming call"]);
+  });
+
+  test("keeps it from ringing where there is no room for a cache, too", async () => {
+    vi.stubGlobal("caches", { open: () => Promise.reject(new DOMException("full", "QuotaExceededError")) });
+    handle();
+    await worker.push(cancelOf("otherDeviceAnswered"));
+    await worker.push(pushOf());
+    expect(worker.shown).toEqual([]);
   });
 
   test("is not remembered for ever", async () => {

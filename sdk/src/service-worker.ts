@@ -178,7 +178,8 @@ class PushWorker {
 
   async #call(result: NotificationResult, sin: string): Promise<void> {
     const { callId = "" } = result;
-    await showCall(this.#board, result, sin, this.#options, () => !this.#ended.now(callId));
+    const rings = () => !this.#ended.now(callId);
+    if (!(await showCall(this.#board, result, sin, this.#options, rings))) return;
     // It ended while the browser was about to show it.
     const end = this.#ended.sinOf(callId);
     if (end) await showOver(this.#board, toResult(readPush(end), Date.now()), end, this.#options);

@@ -308,7 +308,34 @@ describe("a page whose client does not run takes nothing", () => {
     await vi.waitFor(() => expect(opened).toHaveBeenCalledTimes(2));
     // And only for that one.
     await next.terminate();
+    await new Promise((resolve) => setImmediate(resolve));
     expect(await takeLeft()).toEqual([]);
+  });
+
+  test("what a running client has taken is not given back", async () => {
+    const browser = new Browser();
+    browser.openPage();
+    const opened = vi.fn();
+    await bob.start(client);
+    receiveNotifications(client, { opened });
+    const { push } = await pushed();
+    await browser.worker.push(push);
+    await browser.worker.click(browser.worker.shown[0]);
+    await vi.waitFor(() => expect(opened).toHaveBeenCalled());
+    await client.terminate();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await takeLeft()).toEqual([]);
+  });
+
+  test("a client that runs already takes up what was left", async () => {
+    const { worker } = new Browser();
+    const { push } = await pushed();
+    await worker.push(push);
+    await worker.click(worker.shown[0]);
+    await bob.start(client);
+    const opened = vi.fn();
+    receiveNotifications(client, { opened });
+    await vi.waitFor(() => expect(opened).toHaveBeenCalled());
   });
 
   test("what was tapped for another user is left for that one", async () => {
@@ -323,12 +350,17 @@ describe("a page whose client does not run takes nothing", () => {
   });
 });
 
-test("other messages of the page's own worker, and those after the end, are left alone", async () => {
+test.each([
+  ["it was ended", false],
+  ["the client was terminated", true],
+])("other messages of the page's own worker, and those after %s, are left alone", async (_, terminated) => {
   const browser = new Browser();
   const page = browser.openPage();
   const stop = receiveNotifications(client);
+  await bob.start(client);
   for (const data of [null, "hello", { type: "reload" }]) page.postMessage(data, []);
-  stop();
+  if (terminated) await client.terminate();
+  else stop();
   await leave({ sin: "{}", action: "" });
   const answered = vi.fn();
   page.postMessage({ carillonPush: { sin: "{}", action: "" } }, [{ postMessage: answered }] as never);
@@ -388,8 +420,10 @@ describe("a call that comes over the connection while the page is hidden", () =>
       if (who === "the caller") out.hangup();
       else calls[0]?.cancel("otherDeviceAnswered");
       await world.pass(50);
+      const showed = vi.spyOn(browser.worker.scope.registration, "showNotification");
       compose();
       await world.pass(50);
+      expect(showed).not.toHaveBeenCalled();
       expect(browser.worker.titles).toEqual(who === "the caller" ? ["Missed call"] : []);
     },
   );
@@ -433,6 +467,8 @@ describe("a call that comes over the connection while the page is hidden", () =>
     receiveNotifications(client, { hidden: {} });
     client.setSupportActiveConnectionInBackground(true);
     await bob.start(client);
+    client.stopListeningOnActiveConnection();
+    await world.pass(50);
     const { push } = await pushed();
     await browser.worker.push(push);
     await browser.worker.click(browser.worker.shown[0]);

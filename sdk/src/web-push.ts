@@ -148,7 +148,7 @@ async function showHidden(client: CarillonClient, call: Call, notices: CallNotic
     await showOver(board, toResult(cancel, Date.now()), JSON.stringify(cancel), notices);
   };
   call.on("ended", () => void over());
-  await showCall(board, toResult(push, Date.now()), JSON.stringify(push), notices, rings);
+  if (!(await showCall(board, toResult(push, Date.now()), JSON.stringify(push), notices, rings))) return;
   // It ended while the browser was about to show it.
   if (!rings()) await over();
   setTimeout(() => void sweep(board, notices), until - Date.now());
