@@ -24,9 +24,9 @@ declare module "@notifee/react-native" {
   const notifee: {
     createChannel(channel: { id: string; name: string; importance?: AndroidImportance; sound?: string }): Promise<string>;
     displayNotification(shown: Shown & { android?: {
-      channelId: string; category: AndroidCategory; importance: AndroidImportance; fullScreenAction: Press;
-      pressAction: Press; actions: { title: string; pressAction: Press }[]; ongoing: boolean; loopSound: boolean;
-      timeoutAfter: number;
+      channelId: string; category?: AndroidCategory; importance?: AndroidImportance; fullScreenAction?: Press;
+      pressAction?: Press; actions?: { title: string; pressAction: Press }[]; ongoing?: boolean; loopSound?: boolean;
+      timeoutAfter?: number;
     } }): Promise<string>;
     cancelNotification(id: string): Promise<void>;
     onBackgroundEvent(
