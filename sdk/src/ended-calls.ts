@@ -1,4 +1,4 @@
-/** Calls that are over, so that a push which comes late, or twice, does not make them ring again. */
+/** Calls that are over, or were answered here, so that a push which comes late, or twice, does not make them ring again. */
 import { limits } from "../../protocol";
 
 const cacheName = "carillon-ended";

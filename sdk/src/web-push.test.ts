@@ -235,6 +235,9 @@ test("a call that is answered or over in the page takes its notification away, a
   calls[0]?.answer();
   await world.pass(100);
   expect(worker.shown).toEqual([]);
+  // Once more, in vain.
+  await worker.push(push);
+  expect(worker.shown).toEqual([]);
 
   const cancel = push
     .replace('\\"call\\"', '\\"cancel\\"')

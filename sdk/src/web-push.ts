@@ -6,6 +6,7 @@
 import { limits, type PushPayload } from "../../protocol";
 import type { Call } from "./call";
 import type { CarillonClient } from "./client";
+import { EndedCalls } from "./ended-calls";
 import { answerHand, type Handed, leave, takeLeft } from "./hand-over";
 import { type CallNotices, clear, showCall, showOver, sweep } from "./notices";
 import { type NotificationResult, readPush, toResult } from "./notification";
@@ -87,20 +88,21 @@ export function receiveNotifications(client: CarillonClient, options: ReceiveOpt
   const wants = ({ sin }: Handed) => runs() && (readPush(sin)?.to ?? client.userId) === client.userId;
   const take = (handed: Handed) => {
     const { sin, action } = handed;
+    if (client.status === "starting") early.push(handed);
     if (action === undefined) {
       client.push.relayRemotePushNotification(sin);
       return;
     }
-    if (client.status === "starting") early.push(handed);
     const result = client.push.relayLocalNotification({ sin, action });
     tapped.add(result.callId ?? "");
     options.opened?.(result, action);
   };
+  // A browser without a cache has nothing for us.
   const takeUp = async () => {
-    for (const handed of await takeLeft(wants)) take(handed);
+    for (const handed of await takeLeft(wants).catch(() => [])) take(handed);
   };
   const giveBack = () => {
-    for (const handed of early.splice(0)) void leave(handed);
+    for (const handed of early.splice(0)) leave(handed).catch(() => {});
   };
   const hear = (event: MessageEvent) => answerHand(event, wants, take);
   serviceWorker.addEventListener("message", hear);
@@ -118,6 +120,8 @@ export function receiveNotifications(client: CarillonClient, options: ReceiveOpt
       const { hidden } = options;
       const shows = hidden && !tapped.has(call.callId) && document.visibilityState === "hidden";
       if (shows) void showHidden(client, call, hidden);
+      // Its push may come once more.
+      call.on("answered", () => void new EndedCalls().add(call.callId));
       for (const event of ["answered", "ended"] as const) call.on(event, () => void clearAll(call.callId));
     }),
     client.push.on("callOver", ({ callId }) => void clearAll(callId)),
