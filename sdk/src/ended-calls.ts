@@ -39,8 +39,8 @@ export class EndedCalls {
     return this.#ended.get(callId);
   }
 
+  /** Of those that an earlier worker, or a page, knew of, too. */
   async has(callId: string): Promise<boolean> {
-    if (this.now(callId)) return true;
     try {
       const cache = await caches.open(cacheName);
       return (await cache.match(pathPrefix + callId)) !== undefined;
