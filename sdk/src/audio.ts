@@ -42,8 +42,8 @@ export class AudioController {
   /** The speaker for calls and sounds; "" is the system's own choice. Rejects where browsers cannot choose. */
   async setOutputDevice(deviceId: string): Promise<void> {
     this.#output = deviceId;
-    const elements = [...this.#elements.values(), ...(this.#sound ? [this.#sound] : [])];
-    await Promise.all(elements.map((element) => this.#route(element)));
+    const elements = [...this.#elements.values(), this.#sound];
+    await Promise.all(elements.map((element) => element && this.#route(element)));
   }
 
   /** The microphone, also of the calls that run; "" is the system's own choice. */
@@ -90,13 +90,11 @@ export class AudioController {
    */
   attach(call: Call, element: HTMLAudioElement): void {
     this.detach(call);
-    this.#elements.set(call, element);
-    this.#start(call, element);
+    this.play(call, element);
   }
 
   /** @internal */
-  play(call: Call): void {
-    const element = this.#elements.get(call) ?? newAudio();
+  play(call: Call, element = this.#elements.get(call) ?? newAudio()): void {
     if (!element) return;
     this.#elements.set(call, element);
     this.#start(call, element);

@@ -1,4 +1,5 @@
 /** The active connection: one WebSocket that comes back by itself. The rules are in protocol/frames.ts. */
+// biome-ignore-all lint/suspicious/noDuplicateEnumValues: these are numbers, not cases.
 import {
   type Ack,
   type CallFrame,
@@ -50,14 +51,18 @@ export interface ConnectionOptions {
   onFailed(error: CarillonError): void;
 }
 
-const backoffMs = { first: 250, most: 15_000 };
-const welcomeMs = 10_000;
-const pongMs = 10_000;
-/** After `online` or `visible` a dead socket is likely and somebody is waiting. */
-const urgentPongMs = 3_000;
-/** A socket that lived shorter does not count as a success: no quick loop against a failing server. */
-const stableMs = 5_000;
-const requestMs = 15_000;
+/** Milliseconds. An enum: a bundler puts the numbers in their places. */
+enum timers {
+  backoffFirst = 250,
+  backoffMost = 15_000,
+  welcome = 10_000,
+  pong = 10_000,
+  /** After `online` or `visible` a dead socket is likely and somebody is waiting. */
+  urgentPong = 3_000,
+  /** A socket that lived shorter does not count as a success: no quick loop against a failing server. */
+  stable = 5_000,
+  request = 15_000,
+}
 
 interface Pending {
   frame: ClientFrame;
@@ -119,7 +124,7 @@ export class Connection {
       const timer = runtime.setTimeout(() => {
         this.#pending.delete(id);
         reject(makeError("networkLost"));
-      }, requestMs);
+      }, timers.request);
       const id = this.#ask(frame, true, (answer) => {
         runtime.clearTimeout(timer);
         if (answer.ok) resolve(answer.value as T);
@@ -151,17 +156,12 @@ export class Connection {
     const { runtime, token, url } = this.#options;
     if (this.#connecting || this.#socket) return;
     this.#retry.clear();
-    this.#connecting = true;
-    try {
+    await this.#prepare(async () => {
       const protocols = [subprotocol, tokenSubprotocolPrefix + (await token())];
       if (!this.#wanted) return;
       must(runtime.WebSocket, "no WebSocket");
       this.#attach(new runtime.WebSocket(url, protocols));
-    } catch (error) {
-      this.#failOrRetry(toError(error, "networkLost"));
-    } finally {
-      this.#connecting = false;
-    }
+    });
   }
 
   #attach(socket: Socket): void {
@@ -179,7 +179,7 @@ export class Connection {
     socket.onmessage = (event: { data: unknown }) => this.#read(event.data);
     socket.onclose = (event: { code: number }) => this.#dropped(event.code);
     socket.onerror = () => {};
-    this.#deadline.set(welcomeMs, () => this.#dead("no welcome"));
+    this.#deadline.set(timers.welcome, () => this.#dropped(4000, "no welcome"));
   }
 
   #detach(code: number): void {
@@ -198,60 +198,56 @@ export class Connection {
     for (const [id, pending] of this.#pending) if (!pending.again) this.#pending.delete(id);
     if (!this.#welcomed) return;
     this.#welcomed = false;
-    if (runtime.now() - this.#welcomedAt > stableMs) this.#attempt = 0;
+    if (runtime.now() - this.#welcomedAt > timers.stable) this.#attempt = 0;
     onOffline();
   }
 
-  #dead(why: string): void {
-    this.#options.log("warning", "connection", `Dead: ${why}.`);
-    this.#dropped(4000);
-  }
-
-  #dropped(code: number): void {
+  #dropped(code: number, why?: string): void {
     const refusal = this.#refusal;
     this.#detach(4000);
     if (!this.#wanted) return;
-    const { log } = this.#options;
-    log("info", "connection", `Closed: ${code} ${refusal?.name ?? ""}`);
+    this.#options.log("info", "connection", `Closed: ${code} ${why ?? refusal?.name ?? ""}`);
     if (refusal?.name === "versionRefused") {
       this.#fail(new CarillonError(refusal));
       return;
     }
     if (code === closeCodes.replaced) {
-      log("warning", "connection", "Replaced.");
       this.close(makeError("terminated"));
       return;
     }
     if (code === closeCodes.unauthorized || (refusal && isUnauthorized(refusal))) {
       return void this.#replaceToken();
     }
-    const atLeast = code === closeCodes.rateLimited ? backoffMs.most / 2 : 0;
+    const atLeast = code === closeCodes.rateLimited ? timers.backoffMost / 2 : 0;
     this.#schedule(Math.max(atLeast, (refusal?.retryAfter ?? 0) * 1_000));
   }
 
   async #replaceToken(): Promise<void> {
-    this.#connecting = true;
-    try {
+    await this.#prepare(async () => {
       await this.#options.unauthorized();
       // Even a new token may be refused: never in a tight loop.
       if (this.#wanted) this.#schedule(0);
-    } catch (error) {
-      this.#failOrRetry(toError(error));
+    });
+  }
+
+  /** A token that could not be fetched for want of a network will be, later. */
+  async #prepare(run: () => Promise<void>): Promise<void> {
+    this.#connecting = true;
+    try {
+      await run();
+    } catch (thrown) {
+      const error = toError(thrown, "networkLost");
+      if (error.domain !== "network") this.#fail(error);
+      else if (this.#wanted) this.#schedule(0);
     } finally {
       this.#connecting = false;
     }
   }
 
-  /** A token that could not be fetched for want of a network will be, later. */
-  #failOrRetry(error: CarillonError): void {
-    if (error.domain !== "network") this.#fail(error);
-    else if (this.#wanted) this.#schedule(0);
-  }
-
   /** Full jitter, so that a restarted server is not met by everyone at once. */
   #schedule(atLeastMs: number): void {
     const { runtime } = this.#options;
-    const ceiling = Math.min(backoffMs.most, backoffMs.first * 2 ** this.#attempt++);
+    const ceiling = Math.min(timers.backoffMost, timers.backoffFirst * 2 ** this.#attempt++);
     this.#retry.set(atLeastMs + runtime.random() * ceiling, () => void this.#connect());
   }
 
@@ -265,7 +261,7 @@ export class Connection {
   nudge(): void {
     if (!this.#wanted) return;
     if (this.#welcomed) {
-      this.#sendPing(urgentPongMs);
+      this.#sendPing(timers.urgentPong);
       return;
     }
     this.#attempt = 0;
@@ -274,14 +270,14 @@ export class Connection {
 
   #sendPing(limitMs: number): void {
     this.#ping.clear();
-    this.#deadline.set(limitMs, () => this.#dead("no pong"));
+    this.#deadline.set(limitMs, () => this.#dropped(4000, "no pong"));
     this.#raw("ping");
   }
 
   /** Something was heard: the socket lives. */
   #alive(): void {
     this.#deadline.clear();
-    this.#ping.set(limits.pingSeconds * 1_000, () => this.#sendPing(pongMs));
+    this.#ping.set(limits.pingSeconds * 1_000, () => this.#sendPing(timers.pong));
   }
 
   #read(data: unknown): void {

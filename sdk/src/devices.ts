@@ -24,11 +24,10 @@ export class Devices {
   /** One prompt for both. Without a camera the call goes on with the microphone alone. */
   async open(video: boolean): Promise<LocalTracks> {
     if (!video) return { audio: await this.openMicrophone() };
-    const [audio, camera] = await this.#get({ audio: this.#audio(), video: this.#video() }).catch(
-      async () => [await this.openMicrophone(), undefined],
-    );
-    if (!audio) throw makeError("deviceMissing");
-    return camera ? { audio, video: camera } : { audio };
+    const tracks = await this.#get({ audio: this.#audio(), video: this.#video() }).catch(async () => [
+      await this.openMicrophone(),
+    ]);
+    return { audio: first(tracks), video: tracks[1] };
   }
 
   async openMicrophone(): Promise<MediaStreamTrack> {

@@ -2,7 +2,6 @@ import {
   type ClientErrorName,
   clientErrorBody,
   type ErrorBody,
-  type ErrorExtra,
   type ErrorName,
   isUserId,
 } from "../../protocol";
@@ -55,8 +54,7 @@ export class CarillonError extends Error {
 
 /** An error that the client finds by itself. */
 export function makeError(name: ClientErrorName, detail?: string, cause?: unknown): CarillonError {
-  const extra: ErrorExtra = detail ? { detail } : {};
-  return new CarillonError(clientErrorBody(name, extra), cause);
+  return new CarillonError(clientErrorBody(name, detail ? { detail } : {}), cause);
 }
 
 /** @throws CarillonError `invalidUse` unless it is so. */

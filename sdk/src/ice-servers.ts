@@ -2,9 +2,12 @@ import type { IceServer, IceServersResult } from "../../protocol";
 import { Alarm } from "./alarm";
 import type { Runtime } from "./runtime";
 
-/** A call does not wait longer: host candidates are better than nothing. */
-const waitMs = 1_000;
-const earlyMs = 60_000;
+/** Milliseconds. An enum: a bundler puts the numbers in their places. */
+enum timers {
+  /** A call does not wait longer: host candidates are better than nothing. */
+  wait = 1_000,
+  early = 60_000,
+}
 
 /** STUN and TURN servers, fetched ahead so that a call never waits for them when it can be helped. */
 export class IceServers {
@@ -28,7 +31,7 @@ export class IceServers {
     this.#fetching ??= this.#ask()
       .then(({ iceServers, expiresAt }) => {
         this.#servers = iceServers;
-        this.#until = expiresAt - earlyMs;
+        this.#until = expiresAt - timers.early;
       })
       .catch(() => {})
       .finally(() => {
@@ -44,7 +47,7 @@ export class IceServers {
 
   /** Within a second, with the best that is known. */
   async get(): Promise<IceServer[]> {
-    await Promise.race([this.prefetch(), new Alarm(this.#runtime).wait(waitMs)]);
+    await Promise.race([this.prefetch(), new Alarm(this.#runtime).wait(timers.wait)]);
     return this.#servers;
   }
 }

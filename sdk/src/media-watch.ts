@@ -1,17 +1,21 @@
 /** Watches whether media arrives, how well, and restarts ICE while it does not. */
+// biome-ignore-all lint/suspicious/noDuplicateEnumValues: these are numbers, not cases.
 import { Alarm } from "./alarm";
 import type { CallMedia } from "./call-media";
 import { readSample, type Sample } from "./quality";
 import type { Runtime } from "./runtime";
 
-const fastMs = 10;
-const fastForMs = 1_000;
-const slowMs = 250;
-const sampleMs = 1_000;
-/** Muted microphones send silence, so no packets at all means that nothing comes through. */
-const silenceMs = 3_000;
-const calleeWaitsMs = 2_000;
-const restartEveryMs = 5_000;
+/** Milliseconds. An enum: a bundler puts the numbers in their places. */
+enum timers {
+  fast = 10,
+  fastFor = 1_000,
+  slow = 250,
+  sample = 1_000,
+  /** Muted microphones send silence, so no packets at all means that nothing comes through. */
+  silence = 3_000,
+  calleeWaits = 2_000,
+  restartEvery = 5_000,
+}
 
 export interface WatchHooks {
   flowing(flowing: boolean): void;
@@ -54,7 +58,7 @@ export class MediaWatch {
     this.#packetAt = this.#runtime.now();
     this.#media.pc.onconnectionstatechange = () => this.#stateChanged();
     this.#stateChanged();
-    this.#schedule(slowMs);
+    this.#schedule(timers.slow);
   }
 
   /** A remote track: its first packet unmutes it. */
@@ -80,7 +84,7 @@ export class MediaWatch {
 
   /** The peer restarts: this side need not. */
   peerRestarts(): void {
-    if (!this.#flowing && this.#restart.isSet) this.#armRestart(restartEveryMs);
+    if (!this.#flowing && this.#restart.isSet) this.#armRestart(timers.restartEvery);
   }
 
   #stateChanged(): void {
@@ -108,13 +112,13 @@ export class MediaWatch {
     const hurries = () =>
       !this.#flowing &&
       this.#connectedAt > 0 &&
-      this.#runtime.now() - this.#connectedAt <= fastForMs &&
+      this.#runtime.now() - this.#connectedAt <= timers.fastFor &&
       hasSources(pc);
     // Cheap and exact, where getStats() is cached by the browser; but not in every runtime.
     if (!this.#flowing && !this.#ever && pc.connectionState === "connected" && heard(pc)) this.#came();
     if (!hurries()) await this.#sample();
     if (this.#stopped) return;
-    this.#schedule(hurries() ? fastMs : this.#flowing ? sampleMs : slowMs);
+    this.#schedule(hurries() ? timers.fast : this.#flowing ? timers.sample : timers.slow);
   }
 
   async #sample(): Promise<void> {
@@ -124,7 +128,7 @@ export class MediaWatch {
     const sample = readSample(report as unknown as Iterable<[string, unknown]>, this.#runtime.now(), before);
     this.#last = sample;
     if (sample.packets > (before?.packets ?? 0)) this.#came();
-    else if (this.#flowing && this.#runtime.now() - this.#packetAt >= silenceMs) this.#lost();
+    else if (this.#flowing && this.#runtime.now() - this.#packetAt >= timers.silence) this.#lost();
     if (this.#ever) this.#hooks.sample(sample);
   }
 
@@ -142,13 +146,13 @@ export class MediaWatch {
       this.#hooks.flowing(false);
     }
     if (this.#restart.isSet || this.#stopped) return;
-    if (this.#polite) this.#armRestart(calleeWaitsMs);
+    if (this.#polite) this.#armRestart(timers.calleeWaits);
     else this.#tryRestart();
   }
 
   #tryRestart(): void {
     if (this.#hooks.canRestart()) this.#media.restart();
-    this.#armRestart(restartEveryMs);
+    this.#armRestart(timers.restartEvery);
   }
 
   #armRestart(ms: number): void {

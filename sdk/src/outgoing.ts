@@ -1,4 +1,5 @@
 /** The messages that wait to be sent: stored on the device, sent in order by one tab, until the server has them. */
+// biome-ignore-all lint/suspicious/noDuplicateEnumValues: these are numbers, not cases.
 import {
   byteLength,
   clientErrorBody,
@@ -21,12 +22,15 @@ import { takeTurn } from "./tabs";
 const queueMessages = 1_000;
 const frameBytes = 48_000;
 const retryMs = limits.messageRetryHours * 3_600_000;
-/** The queue is looked through so often. */
-const lookMs = 60_000;
-const backoffFirstMs = 500;
-const backoffMostMs = 30_000;
-/** The socket lives, but no answer comes. */
-const answerMs = 30_000;
+/** Milliseconds. An enum: a bundler puts the numbers in their places. */
+enum timers {
+  /** The queue is looked through so often. */
+  look = 60_000,
+  backoffFirst = 500,
+  backoffMost = 30_000,
+  /** The socket lives, but no answer comes. */
+  answer = 30_000,
+}
 
 /** Worth another try: too much, trouble on the server, or a connection that is about to be replaced or gone. */
 export function isTemporary({ errorCode }: ErrorBody): boolean {
@@ -95,7 +99,7 @@ export class Outgoing {
   async look(): Promise<void> {
     const { queue, log, over } = this.#context;
     // A tab that does not send leaves it to the one that does, where the message may be on its way.
-    const ageMs = retryMs + (this.#sending ? 0 : 2 * lookMs);
+    const ageMs = retryMs + (this.#sending ? 0 : 2 * timers.look);
     const isOver = (message: OutgoingMessage) =>
       this.#onTime &&
       this.#isOlder(message, ageMs) &&
@@ -169,7 +173,8 @@ export class Outgoing {
   /** The tab that sends looks for what it may not have heard of, the others only after what they know of. */
   #lookLater(): void {
     if (this.#closed || this.#looking.isSet) return;
-    if (this.#sending || this.#context.queue.value?.length) this.#looking.set(lookMs, () => void this.look());
+    if (this.#sending || this.#context.queue.value?.length)
+      this.#looking.set(timers.look, () => void this.look());
   }
 
   // ---- sending --------------------------------------------------------------------------------
@@ -185,7 +190,7 @@ export class Outgoing {
     const { connection, options } = this.#context;
     if (!connection.post({ type: "send", messages, displayName: options.displayName }, reply)) return;
     this.#underWay = messages;
-    this.#pause.set(answerMs, () => reply({ ok: false, error: clientErrorBody("networkLost") }));
+    this.#pause.set(timers.answer, () => reply({ ok: false, error: clientErrorBody("networkLost") }));
   }
 
   /** What goes into the next frame: everything that waits, as far as it fits. */
@@ -271,7 +276,8 @@ export class Outgoing {
 
   #wait({ name, retryAfter }: ErrorBody): void {
     const { runtime, log } = this.#context;
-    const backoffMs = runtime.random() * Math.min(backoffMostMs, backoffFirstMs * 2 ** this.#attempt++);
+    const backoffMs =
+      runtime.random() * Math.min(timers.backoffMost, timers.backoffFirst * 2 ** this.#attempt++);
     const ms = retryAfter === undefined ? backoffMs : retryAfter * 1_000;
     log("info", "messages", `${name}: waits ${ms} ms.`);
     this.#pause.set(ms, () => this.#flush());

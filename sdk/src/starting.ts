@@ -4,10 +4,12 @@ import { type CarillonError, makeError, toError } from "./errors";
 import type { Credentials, Registration } from "./registration";
 import type { Runtime } from "./runtime";
 
-const startMs = 15_000;
-const credentialsMs = 30_000;
+/** Milliseconds. An enum: a bundler puts the numbers in their places. */
+enum timers {
+  start = 15_000,
+  credentials = 30_000,
+}
 
-const late = () => makeError("networkLost");
 const missing = () => makeError("credentialsRequired");
 
 export class Starting {
@@ -30,7 +32,7 @@ export class Starting {
     this.promise = new Promise((resolve, reject) => {
       this.#settle = (error) => (error ? reject(error) : resolve());
     });
-    this.#setDeadline(startMs, late);
+    this.#setDeadline(timers.start);
     return this.promise;
   }
 
@@ -45,12 +47,12 @@ export class Starting {
    * `show` is false when nobody would answer.
    */
   ask(show: (answer: Pick<Registration, "register" | "registerFailed">) => boolean): Promise<Credentials> {
-    if (this.promise) this.#setDeadline(credentialsMs, missing);
+    if (this.promise) this.#setDeadline(timers.credentials, missing);
     return new Promise((resolve, reject) => {
-      const expiry = this.#runtime.setTimeout(() => reject(missing()), credentialsMs);
+      const expiry = this.#runtime.setTimeout(() => reject(missing()), timers.credentials);
       const settle = (finish: () => void) => {
         this.#runtime.clearTimeout(expiry);
-        if (this.promise) this.#setDeadline(startMs, late);
+        if (this.promise) this.#setDeadline(timers.start);
         finish();
       };
       const registerFailed = (error?: unknown) =>
@@ -63,7 +65,7 @@ export class Starting {
     });
   }
 
-  #setDeadline(ms: number, error: () => CarillonError): void {
-    this.#deadline.set(ms, () => this.#expired(error()));
+  #setDeadline(ms: number, late = () => makeError("networkLost")): void {
+    this.#deadline.set(ms, () => this.#expired(late()));
   }
 }

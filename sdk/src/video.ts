@@ -42,21 +42,17 @@ export class VideoController {
   }
 
   /** The camera, also of the calls that run. */
-  async setCaptureDevice(deviceId: string): Promise<void> {
-    this.#devices.camera = deviceId || undefined;
-    this.#devices.position = undefined;
-    await this.#reopen();
+  setCaptureDevice(deviceId: string): Promise<void> {
+    return this.#choose(deviceId || undefined);
   }
 
-  async setCaptureDevicePosition(position: CameraPosition): Promise<void> {
-    this.#devices.position = position;
-    this.#devices.camera = undefined;
-    await this.#reopen();
+  setCaptureDevicePosition(position: CameraPosition): Promise<void> {
+    return this.#choose(undefined, position);
   }
 
   /** The other side of the phone. */
-  async toggleCaptureDevicePosition(): Promise<void> {
-    await this.setCaptureDevicePosition(this.#devices.position === "back" ? "front" : "back");
+  toggleCaptureDevicePosition(): Promise<void> {
+    return this.setCaptureDevicePosition(this.#devices.position === "back" ? "front" : "back");
   }
 
   /** The picture that is shown now, as PNG. Rejects with `invalidUse` when there is none. */
@@ -105,7 +101,8 @@ export class VideoController {
     view.style.objectFit = fill ? "cover" : "contain";
   }
 
-  async #reopen(): Promise<void> {
+  async #choose(camera?: string, position?: CameraPosition): Promise<void> {
+    Object.assign(this.#devices, { camera, position });
     await Promise.all(this.#calls().map((call) => call.local.reopen("video")));
   }
 }
