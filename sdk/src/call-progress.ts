@@ -18,7 +18,7 @@ export class CallProgress {
   readonly setup: CallStatistics["setup"] = { ended: 0 };
   mediaAfterAnswer: number | undefined;
   readonly #started: number;
-  #answered = 0;
+  #answeredAt = 0;
 
   constructor(
     runtime: Runtime,
@@ -37,6 +37,11 @@ export class CallProgress {
 
   reached(state: CallState): boolean {
     return stateOrder.indexOf(this.state) >= stateOrder.indexOf(state);
+  }
+
+  /** On either side's word. */
+  get answered(): boolean {
+    return this.taken || this.reached("answered");
   }
 
   /** False when it has been there. */
@@ -61,12 +66,12 @@ export class CallProgress {
 
   /** answer() was called, or the event came that says it. */
   answers(): void {
-    this.#answered = this.#runtime.now();
+    this.#answeredAt = this.#runtime.now();
   }
 
   /** Media comes in. */
   hears(): void {
-    this.mediaAfterAnswer ??= this.#since(this.#answered);
+    this.mediaAfterAnswer ??= this.#since(this.#answeredAt);
   }
 
   /** Seconds of talk so far. */

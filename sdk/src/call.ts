@@ -149,7 +149,7 @@ export class Call extends Emitter<CallEvents> {
     if (this.#progress.over) return;
     const early = this.direction === "outgoing" ? "canceled" : "denied";
     this.#leave();
-    this.#finish(this.#progress.reached("answered") || this.#progress.taken ? "hungUp" : early);
+    this.#finish(this.#progress.answered ? "hungUp" : early);
   }
 
   /**
@@ -303,12 +303,13 @@ export class Call extends Emitter<CallEvents> {
   /** @internal What the person chose in a notification. */
   act(action: string | undefined): void {
     if (action === "answer") this.answer();
-    if (action === "decline") this.hangup();
+    // A notification may be old: it ends no conversation.
+    if (action === "decline" && !this.#progress.answered) this.hangup();
   }
 
   /** @internal A push says that it is over; the connection may not have said it yet. */
   cancel(cause: EndCause): void {
-    if (!this.#progress.taken && !this.#progress.reached("answered")) this.#finish(cause);
+    if (!this.#progress.answered) this.#finish(cause);
   }
 
   /** @internal The server knows nothing of it any more. */

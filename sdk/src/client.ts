@@ -111,6 +111,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
       ice: this.#ice,
       audio: this.audioController,
       options: this.#options,
+      mustLive: () => this.#mustLive(),
       mustRun: () => this.#mustRun(),
       inFront: this.#inFront,
       ended: (call: Call, statistics: CallStatistics) => {
@@ -152,9 +153,9 @@ export class CarillonClient extends Emitter<ClientEvents> {
    *
    * @throws CarillonError (rejects) `networkLost`, `credentialsRequired`, or what the server says.
    */
-  start(): Promise<void> {
-    if (this.#status === "terminated") return Promise.reject(makeError("terminated"));
-    if (this.#status === "started") return Promise.resolve();
+  async start(): Promise<void> {
+    this.#mustLive();
+    if (this.#status === "started") return;
     if (this.#starting.promise) return this.#starting.promise;
     this.#status = "starting";
     this.emit("starting");
@@ -189,23 +190,24 @@ export class CarillonClient extends Emitter<ClientEvents> {
     this.messageClient.close();
     this.push.removeListeners();
     this.#connection.tell({ type: "goodbye" });
-    this.#connection.close(makeError("terminated"));
     this.audioController.close();
-    for (const unlisten of this.#unlisten.splice(0)) unlisten();
-    this.#starting.settle(makeError("terminated"));
+    this.#stop(makeError("terminated"));
     if (was !== "stopped") this.emit("stopped");
     this.removeListeners();
   }
 
-  /** Revokes this device's instance on the server, forgets it here, and terminates. */
+  /**
+   * Terminates, forgets this device's instance, and revokes it on the server. Rejects when that cannot be
+   * reached: it is then told by the next client of this storage that can, whoever's it is.
+   */
   async logOut(): Promise<void> {
     this.#mustLive();
+    await this.terminate();
     const ends = await Promise.allSettled([
       this.#registrar.logOut(),
       this.messageClient.forget(),
       this.push.forget(),
     ]);
-    await this.terminate();
     for (const end of ends) if (end.status === "rejected") throw end.reason;
   }
 
@@ -245,11 +247,15 @@ export class CarillonClient extends Emitter<ClientEvents> {
     if (this.#status === "terminated" || this.#status === "stopped") return;
     this.#log("error", "client", error.message);
     this.#status = "stopped";
+    for (const call of this.callClient.calls) call.fail(error);
+    this.#stop(error);
+    this.emit("failed", error);
+  }
+
+  #stop(error: CarillonError): void {
     this.#connection.close(error);
     for (const unlisten of this.#unlisten.splice(0)) unlisten();
-    for (const call of this.callClient.calls) call.fail(error);
     this.#starting.settle(error);
-    this.emit("failed", error);
   }
 
   // ---- the connection -------------------------------------------------------------------------
@@ -325,7 +331,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
 
   /** Hello says it too, so nothing is lost while there is no connection. */
   #tellState(): void {
-    if (this.#connection.online) this.#connection.post({ type: "state", state: this.#state() }, () => {});
+    this.#connection.post({ type: "state", state: this.#state() }, () => {});
   }
 
   #mustLive(): void {

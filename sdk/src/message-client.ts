@@ -18,7 +18,7 @@ import { Alarm } from "./alarm";
 import type { CarillonClientOptions } from "./client-types";
 import type { Connection } from "./connection";
 import { Emitter } from "./emitter";
-import { makeError, must, toError } from "./errors";
+import { must, toError } from "./errors";
 import type { Log } from "./log";
 import { MailPositions } from "./mail-position";
 import { MessageOutcomes } from "./message-outcomes";
@@ -40,11 +40,14 @@ import { SharedValue } from "./shared-value";
 import type { CarillonStorage } from "./storage";
 import type { TabChannel } from "./tabs";
 
-const typingMs = 3_000;
-/** No sender makes so many ids in so short a time. */
-const aheadMs = 60_000;
-/** A storage that hangs keeps nobody from connecting: calls do without it. */
-const storageMs = 5_000;
+/** Milliseconds. An enum: a bundler puts the numbers in their places. */
+enum timers {
+  typing = 3_000,
+  /** No sender makes so many ids in so short a time. */
+  ahead = 60_000,
+  /** A storage that hangs keeps nobody from connecting: calls do without it. */
+  storage = 5_000,
+}
 
 /** What messages need of the client. */
 export interface MessageContext {
@@ -57,6 +60,8 @@ export interface MessageContext {
   options: CarillonClientOptions;
   /** Milliseconds since 1970. */
   serverNow(): number;
+  /** @throws CarillonError when the client is terminated. */
+  mustLive(): void;
 }
 
 /** What a tab tells the others: the queue has changed, or what became of a message of it. */
@@ -102,10 +107,10 @@ export class MessageClient extends Emitter<MessageClientEvents> {
   constructor(context: MessageContext) {
     super();
     this.#context = context;
-    const { runtime, log, storage, registrar, connection } = context;
-    this.#queue = new SharedValue(storage, runtime.locks, `${registrar.key}:outgoing`);
+    const { log, registrar, connection } = context;
+    this.#queue = new SharedValue(context, `${registrar.key}:outgoing`);
     this.#positions = new MailPositions(
-      new SharedValue(storage, runtime.locks, `${registrar.key}:mail`),
+      new SharedValue(context, `${registrar.key}:mail`),
       (mail) => connection.tell({ type: "ack", calls: [], mail }),
       log,
     );
@@ -128,12 +133,12 @@ export class MessageClient extends Emitter<MessageClientEvents> {
    * const { messageId } = await client.messageClient.send(new WritableMessage("bob", "Hello"));
    */
   async send(message: WritableMessage): Promise<Message> {
-    this.#mustLive();
+    this.#context.mustLive();
     must(this.#supported, "messaging is not supported");
     const { runtime, serverNow } = this.#context;
     const now = serverNow();
     // A clock that was ahead and has been set right does not count on: the server refuses such ids.
-    this.#made = this.#made > now + aheadMs ? now : Math.max(this.#made + 1, now);
+    this.#made = this.#made > now + timers.ahead ? now : Math.max(this.#made + 1, now);
     const id = timedUuid({ now: () => this.#made, uuid: runtime.uuid });
     const outgoing = {
       id,
@@ -156,7 +161,7 @@ export class MessageClient extends Emitter<MessageClientEvents> {
    * for (const message of await client.messageClient.outgoing()) showWaiting(message);
    */
   async outgoing(): Promise<Message[]> {
-    this.#mustLive();
+    this.#context.mustLive();
     const waiting = (await this.#queue.read()) ?? [];
     return waiting.filter(({ id }) => !this.#outcomes.knows(id)).map((message) => this.#mine(message));
   }
@@ -189,7 +194,7 @@ export class MessageClient extends Emitter<MessageClientEvents> {
     // A frame that the server cannot read would cost the connection, the third time.
     const legal = to.length > 0 && to.length <= limits.typingRecipients && to.every(isUserId);
     if (this.#closed || !legal || now < (this.#typed.get(key) ?? 0)) return;
-    if (connection.tell({ type: "typing", to })) this.#typed.set(key, now + typingMs);
+    if (connection.tell({ type: "typing", to })) this.#typed.set(key, now + timers.typing);
   }
 
   /**
@@ -202,7 +207,7 @@ export class MessageClient extends Emitter<MessageClientEvents> {
    * const older = page.next && (await client.messageClient.history("bob", { before: page.next }));
    */
   async history(withUsers: string | readonly string[], options: HistoryOptions = {}): Promise<History> {
-    this.#mustLive();
+    this.#context.mustLive();
     const { registrar } = this.#context;
     const users = listOf(withUsers).map((user) => ["with", user] as const);
     const query = [...users, ...Object.entries(options)]
@@ -227,7 +232,7 @@ export class MessageClient extends Emitter<MessageClientEvents> {
     this.#openTabs();
     void this.#outgoing.look();
     const alarm = new Alarm(this.#context.runtime);
-    await Promise.race([this.#positions.prepare(instanceId), alarm.wait(storageMs)]);
+    await Promise.race([this.#positions.prepare(instanceId), alarm.wait(timers.storage)]);
     alarm.clear();
   }
 
@@ -355,10 +360,6 @@ export class MessageClient extends Emitter<MessageClientEvents> {
     } else if (message.instanceId === this.#instanceId) {
       this.#outcomes.over(message.message, message.failed, message.sent);
     }
-  }
-
-  #mustLive(): void {
-    if (this.#closed) throw makeError("terminated");
   }
 }
 

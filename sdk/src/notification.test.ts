@@ -132,6 +132,9 @@ test.each<[string, object]>([
   ["a callee that is no text", { to: 7 }],
   ["a name that is no text", { name: ["Alice"] }],
   ["an origin that is no text", { origin: {} }],
+  ["an origin that is no UUID", { origin: "x" }],
+  ["an origin in capitals", { origin: callId.toUpperCase() }],
+  ["an origin that is null", { origin: null }],
   ["headers that are a text", { headers: "a" }],
   ["headers that are nothing", { headers: null }],
   ["headers in a list", { headers: ["a"] }],
@@ -256,4 +259,14 @@ test("it needs nothing but the language: no atob, no TextDecoder, no URL, no pag
   writeFileSync(file, script);
   const output = execFileSync(process.execPath, [file], { encoding: "utf8" });
   expect(JSON.parse(output)).toEqual(JSON.parse(JSON.stringify(query(sin, 0))));
+});
+
+test("a cancel push that says no reason is one of a call that was canceled", () => {
+  expect(query({ ...call, type: "cancel", cause: undefined }).canceled).toBe("canceled");
+});
+
+test("what an app does to the headers that it was given changes no push", () => {
+  const headers = { order: "4711" };
+  query({ ...call, headers }).headers.order = "other";
+  expect(headers).toEqual({ order: "4711" });
 });

@@ -50,11 +50,11 @@ export function readPush(given: unknown, depth = 4): PushPayload | undefined {
   if (typeof value !== "object" || !value || depth === 0) return undefined;
   if (value.v !== 1) return readPush(value.sin ?? value.data, depth - 1);
   const isText = (text: unknown) => text === undefined || typeof text === "string";
-  const { type, id, headers = {}, until } = value;
+  const { type, id, origin, headers = {}, until } = value;
   const valid =
     ["call", "cancel", "message"].includes(type as string) &&
-    isUuid(id) &&
-    [value.origin, value.to, value.from, value.name, value.cause, value.key].every(isText) &&
+    [id, origin ?? id].every(isUuid) &&
+    [origin, value.to, value.from, value.name, value.cause, value.key].every(isText) &&
     typeof headers === "object" &&
     headers &&
     !Array.isArray(headers) &&

@@ -36,7 +36,7 @@ const logs = (client: CarillonClient) => {
 };
 
 describe("how the device is woken", () => {
-  test("is told to the server once, and kept for later launches", async () => {
+  test("is told to the server once in each launch, and kept for later ones", async () => {
     const client = await bob.started();
     await client.push.registerPushDevice(android);
     expect(asked()).toEqual([["PUT device", android]]);
@@ -44,8 +44,66 @@ describe("how the device is woken", () => {
     bob.cut();
     await world.pass(1_000);
     await client.terminate();
-    await bob.started();
     expect(asked()).toHaveLength(1);
+    // The server may have dropped it meanwhile, as dead.
+    const again = await bob.started();
+    await again.push.registerPushDevice(android);
+    bob.cut();
+    await world.pass(1_000);
+    expect(asked()).toEqual([
+      ["PUT device", android],
+      ["PUT device", android],
+    ]);
+  });
+
+  test("ends on the server, though the answer to the registration was lost", async () => {
+    const client = await bob.started();
+    const { http } = bob;
+    bob.http = (path, body) => {
+      if (path === "/v1/push/device") throw new TypeError("lost");
+      return http(path, body);
+    };
+    await expect(client.push.registerPushDevice(android)).rejects.toMatchObject({ errorName: "networkLost" });
+    // Nor does the server hear of the end at once: that is made up for, also by a later launch.
+    await expect(client.push.unregisterPushDevice()).rejects.toMatchObject({ errorName: "networkLost" });
+    bob.http = http;
+    await client.terminate();
+    await bob.started();
+    await bob.started();
+    expect(asked().map(([what]) => what)).toEqual(["PUT device", "DELETE device", "DELETE device"]);
+  });
+
+  test("ends also when another tab is just telling it, and may begin again", async () => {
+    const [one, other] = [await bob.started(), await bob.started()];
+    bob.httpMs = 50;
+    const registering = one.push.registerPushDevice(android);
+    await world.pass(10);
+    const unregistering = other.push.unregisterPushDevice();
+    await world.pass(200);
+    await Promise.all([registering, unregistering]);
+    bob.httpMs = 0;
+    await one.push.registerPushDevice(android);
+    expect(asked().map(([what]) => what)).toEqual(["PUT device", "DELETE device", "PUT device"]);
+  });
+
+  test("may be refused, and the app's own pushes are told all the same", async () => {
+    const client = await bob.started();
+    const { http } = bob;
+    bob.http = (path, body) =>
+      path === "/v1/push/device" ? { status: 400, body: errorBody("invalidValue") } : http(path, body);
+    await expect(client.push.registerPushDevice(android)).rejects.toMatchObject({
+      errorName: "invalidValue",
+    });
+    await client.push.registerPushNotificationData(new Uint8Array([1]));
+    expect(asked().at(-1)).toEqual(["PUT data", { data: "AQ==" }]);
+  });
+
+  test("is not told by a client that is terminated", async () => {
+    const client = await bob.started();
+    await client.terminate();
+    await expect(client.push.registerPushDevice(android)).rejects.toMatchObject({ errorName: "terminated" });
+    await expect(client.push.unregisterPushDevice()).rejects.toMatchObject({ errorName: "terminated" });
+    expect(asked()).toEqual([]);
   });
 
   test("may be said before the first start, and is told with it", async () => {
@@ -104,8 +162,9 @@ describe("how the device is woken", () => {
     await world.pass(200);
     await Promise.all([registering, unregistering]);
     expect(asked().map(([what]) => what)).toEqual(["PUT device", "DELETE device"]);
-    bob.httpMs = 0;
-    await client.push.unregisterPushDevice();
+    // And stays ended.
+    bob.cut();
+    await world.pass(1_000);
     expect(asked()).toHaveLength(2);
   });
 
@@ -115,6 +174,8 @@ describe("how the device is woken", () => {
     await client.push.registerPushDevice(iphone);
     await bob.start(client);
     expect(asked()).toEqual([["PUT device", { ...iphone, type: "alert" }]]);
+    await client.push.registerPushDevice({ ...iphone, sound: "bell", type: undefined });
+    expect(asked().at(-1)).toEqual(["PUT device", { ...iphone, sound: "bell", type: "alert" }]);
     await client.push.registerPushDevice({ ...iphone, type: "voip" });
     expect(asked().at(-1)).toEqual(["PUT device", { ...iphone, type: "voip" }]);
   });
@@ -128,7 +189,7 @@ describe("how the device is woken", () => {
     await bob.start(client);
     expect(asked().map(([what]) => what)).toEqual(["PUT device", "DELETE device"]);
     await client.push.registerPushDevice({ ...android, token: "token-2" });
-    expect(asked()).toHaveLength(2);
+    expect(asked().filter(([what]) => what === "PUT device")).toHaveLength(1);
   });
 
   test("warns when nothing can be sent to it", async () => {
@@ -398,10 +459,44 @@ describe("a relayed call", () => {
 
   test("that does not ring any more is not asked for", async () => {
     const sin = await pushed({ until: Date.now() - 1 });
-    expect(client.push.relayRemotePushNotification(sin)).toMatchObject({ isCall: true, timedOut: true });
     await start();
+    expect(client.push.relayRemotePushNotification(sin)).toMatchObject({ isCall: true, timedOut: true });
+    await world.pass(50);
     expect(calls).toEqual([]);
     expect(over).toEqual([]);
+  });
+
+  test("comes also where the device's clock is ahead, and the server's not known yet", async () => {
+    const sin = await pushed({ until: Date.now() - 60_000 });
+    expect(client.push.relayRemotePushNotification(sin)).toMatchObject({ timedOut: true });
+    await start();
+    expect(calls).toHaveLength(1);
+  });
+
+  test("comes when it is relayed between hello and welcome, and is asked for once", async () => {
+    const sin = await pushed();
+    const started = client.start();
+    for (let n = 0; n < 100 && !bob.sockets.at(-1)?.open; n++) await vi.advanceTimersByTimeAsync(0.5);
+    client.push.relayRemotePushNotification(sin);
+    expect(bob.sockets.at(-1)?.open).toBe(true);
+    await world.pass(50);
+    await started;
+    expect(calls).toHaveLength(1);
+    expect(world.server.sentBy("bob").filter((type) => type === "relay")).toHaveLength(1);
+  });
+
+  test("is one of any number: hello asks for no more than the server reads", async () => {
+    for (let n = 10; n < 43; n++) {
+      const id = `012345${n}-89ab-4cde-8f01-23456789abcd`;
+      client.push.relayRemotePushNotification({ v: 1, type: "call", id, until: Date.now() + 45_000 });
+    }
+    await start();
+    await world.pass(100);
+    const asking = world.server.received.flatMap(({ frame }) =>
+      frame.type === "hello" || frame.type === "relay" ? [frame.calls.length] : [],
+    );
+    expect(asking[0]).toBe(16);
+    expect(Math.max(...asking)).toBe(16);
   });
 
   test("ends with the reason that a cancel push has", async () => {
@@ -508,6 +603,28 @@ describe("a relayed call", () => {
       await start();
       client.push.relayLocalNotification({ sin, action: "decline" });
       expect(calls[0]?.details.endCause).toBe("denied");
+    });
+
+    test("long ago ends no conversation", async () => {
+      const sin = await pushed();
+      client.push.relayRemotePushNotification(sin);
+      const started = client.start();
+      await world.pass(50);
+      await started;
+      calls[0]?.answer();
+      client.push.relayLocalNotification({ sin, action: "decline" });
+      await world.pass(1_000);
+      client.push.relayLocalNotification({ sin, action: "decline" });
+      expect([out.state, calls[0]?.state]).toEqual(["established", "established"]);
+    });
+
+    test("keeps its action when the same push comes once more", async () => {
+      const sin = await pushed();
+      client.push.relayLocalNotification({ sin, action: "decline" });
+      client.push.relayRemotePushNotification(sin);
+      await start();
+      await world.pass(100);
+      expect(out.details.endCause).toBe("denied");
     });
 
     test("acts on the call that was relayed and has not come yet", async () => {

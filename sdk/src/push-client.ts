@@ -1,5 +1,6 @@
 /** Being woken: how this device is, what a push told it, and what pushes call this user. SPEC section 5. */
 import {
+  type ApnsDevice,
   byteLength,
   type CallFrame,
   type CallPosition,
@@ -20,6 +21,7 @@ import type { Registrar } from "./registration";
 import type { Runtime } from "./runtime";
 import { SharedValue } from "./shared-value";
 import type { CarillonStorage } from "./storage";
+import { locked } from "./tabs";
 import { toBase64 } from "./values";
 
 /** What pushes need of the client. */
@@ -34,6 +36,8 @@ export interface PushContext {
   options: CarillonClientOptions;
   /** Milliseconds since 1970. */
   serverNow(): number;
+  /** @throws CarillonError when the client is terminated. */
+  mustLive(): void;
 }
 
 export interface PushClientEvents {
@@ -56,10 +60,13 @@ export interface RelayedCall {
   position: CallPosition;
   receivedIn: "active" | "background";
   action?: string;
+  /** By a hello, or a frame. */
+  asked?: boolean;
 }
 
-/** What the server is to know of this device, and, to see whether it does, by which instance it was last told what. */
-type PushState = Partial<Record<"device" | "data", { body?: object; told?: string }>>;
+/** What the server is to know of this device; null when it may know of something that it is to forget. */
+type PushState = Partial<Record<Slot, object | null>>;
+type Slot = "device" | "data";
 
 /**
  * Pushes to this device: `client.push`.
@@ -78,37 +85,39 @@ export class PushClient extends Emitter<PushClientEvents> {
   readonly #relayed = new Map<string, RelayedCall>();
   #managed = true;
   #type: "auto" | "voip" | "alert" | undefined;
-  #telling: Promise<unknown> = Promise.resolve();
+  /** What this process has told the server last: a launch tells it again, and a connection that comes back does not. */
+  readonly #told: Partial<Record<Slot, string>> = {};
+  #telling: Promise<void> = Promise.resolve();
 
   /** @internal */
   constructor(context: PushContext, calls: CallClient) {
     super();
     this.#context = context;
     this.#calls = calls;
-    const { storage, runtime, registrar, options } = context;
-    this.#state = new SharedValue(storage, runtime.locks, `${registrar.key}:push`);
+    const { registrar, options } = context;
+    this.#state = new SharedValue(context, `${registrar.key}:push`);
     this.setDisplayName(options.displayName);
   }
 
   /**
    * Lets Carillon wake this device, in the place of what was registered before. Kept on the device:
-   * without a connection it is told to the server with the next one, and to a new instance too.
+   * without a connection it is told to the server with the next one, to a new instance too, and once
+   * more with each launch, because the server drops what its push service calls dead.
    *
    * @throws CarillonError (rejects) `networkLost`, or what the server says.
    */
   registerPushDevice(device: PushDevice): Promise<void> {
-    return this.#set("device", device);
+    return this.#set("device", { ...device, type: (device as ApnsDevice).type ?? this.#type });
   }
 
   /** No pushes to this device from now on. Rejects when the server could not be told; that is then done later. */
   unregisterPushDevice(): Promise<void> {
-    return this.#set("device");
+    return this.#set("device", null);
   }
 
-  /** What calls come as on APNs, where the device does not say `type`. Before `start()`. */
+  /** What calls come as on APNs, where the device does not say `type`. Before {@link registerPushDevice}. */
   setDesiredPushType(type: "auto" | "voip" | "alert"): void {
     this.#type = type;
-    this.online();
   }
 
   /**
@@ -133,7 +142,7 @@ export class PushClient extends Emitter<PushClientEvents> {
   }
 
   unregisterPushNotificationData(): Promise<void> {
-    return this.#set("data");
+    return this.#set("data", null);
   }
 
   /**
@@ -165,12 +174,16 @@ export class PushClient extends Emitter<PushClientEvents> {
   /** @internal */
   support(supported: boolean): void {
     this.#managed = supported;
-    this.online();
   }
 
-  /** @internal Hello, or a frame, asks for these calls. */
-  positions(): CallPosition[] {
-    return [...this.#relayed.values()].map(({ position }) => position);
+  /** @internal Hello asks for these calls; a frame for those that nothing has asked for yet. */
+  positions(again = true): CallPosition[] {
+    const calls = [...this.#relayed.values()].filter(({ asked }) => again || !asked);
+    // The server reads no frame with any number of them: the newest go first.
+    return calls.slice(-limits.callsPerConnection).map((call) => {
+      call.asked = true;
+      return call.position;
+    });
   }
 
   /** @internal The server knows of a call now, or says that it is over. */
@@ -186,7 +199,13 @@ export class PushClient extends Emitter<PushClientEvents> {
 
   /** @internal */
   online(): void {
-    this.#tell().catch((error: unknown) => this.#context.log("warning", "push", `Not registered: ${error}`));
+    // For those that came after hello.
+    this.#ask();
+    for (const slot of ["device", "data"] as const) {
+      this.#tell(slot).catch((error: unknown) =>
+        this.#context.log("warning", "push", `Not registered: ${error}`),
+      );
+    }
   }
 
   /** @internal Logged out. */
@@ -200,53 +219,63 @@ export class PushClient extends Emitter<PushClientEvents> {
     const result = toResult(push, serverNow());
     if (!push || !result.isCall || (push.to ?? userId) !== userId) return result;
     const { id: callId, origin } = push;
+    const call = this.#calls.find(callId);
     if (result.canceled) {
-      this.#calls.find(callId)?.cancel(result.canceled);
+      call?.cancel(result.canceled);
       if (this.#relayed.delete(callId)) this.emit("callOver", result);
-    } else if (this.#calls.knows(callId)) {
-      this.#calls.find(callId)?.act(action);
-    } else if (!result.timedOut) {
-      const before = this.#relayed.get(callId);
-      if (before) before.action = action ?? before.action;
-      else {
-        const position = { callId, origin, ack: 0 };
-        this.#relayed.set(callId, { result, position, receivedIn, action });
-        connection.tell({ type: "relay", calls: [position] });
-      }
+    } else if (this.#calls.knows(callId)) call?.act(action);
+    // Without a connection the device's clock may be wrong: the server knows what rings.
+    else if (!result.timedOut || !connection.online) {
+      const position = { callId, origin, ack: 0 };
+      const relayed: RelayedCall = this.#relayed.get(callId) ?? { result, position, receivedIn };
+      relayed.action = action ?? relayed.action;
+      this.#relayed.set(callId, relayed);
+      this.#ask();
       // A device that slept may not know that its connection is gone, or wait before it comes back.
       connection.nudge();
     }
     return result;
   }
 
-  async #set(slot: keyof PushState, body?: object): Promise<void> {
-    await this.#state.change((state) => ({ ...state, [slot]: { ...state?.[slot], body } }));
-    await this.#tell();
+  #ask(): void {
+    const { connection } = this.#context;
+    const calls = connection.online ? this.positions(false) : [];
+    if (calls.length > 0) connection.tell({ type: "relay", calls });
   }
 
-  /** One after the other: the last word is the right one. */
-  #tell(): Promise<void> {
-    const told = this.#telling.then(() => this.#tellNow());
-    this.#telling = told.catch(() => {});
-    return told;
+  async #set(slot: Slot, body: object | null): Promise<void> {
+    this.#context.mustLive();
+    await this.#state.change((state) => {
+      // What another tab may have changed is told again.
+      if (JSON.stringify(state?.[slot]) !== JSON.stringify(body)) delete this.#told[slot];
+      return { ...state, [slot]: body };
+    });
+    await this.#tell(slot);
   }
 
-  async #tellNow(): Promise<void> {
+  /** One after the other, in all tabs: the last word is the right one. */
+  #tell(slot: Slot): Promise<void> {
+    const { runtime, registrar } = this.#context;
+    const tell = () => locked(runtime.locks, `${registrar.key}:told`, () => this.#tellNow(slot));
+    this.#telling = this.#telling.then(tell, tell);
+    return this.#telling;
+  }
+
+  async #tellNow(slot: Slot): Promise<void> {
     const { registrar, log } = this.#context;
     const instance = await registrar.known();
-    if (!instance) return;
-    const state = await this.#state.read();
-    for (const slot of ["device", "data"] as const) {
-      const { body, told } = state?.[slot] ?? {};
-      const wanted = slot === "data" ? body : this.#managed && body && { type: this.#type, ...body };
-      const text = wanted ? instance.instanceId + JSON.stringify(wanted) : undefined;
-      if (text === told) continue;
-      const path = `/v1/push/${slot}`;
-      const result = await registrar.authorized(wanted ? "PUT" : "DELETE", path, wanted || undefined);
-      if ((result as Partial<PushDeviceResult>).deliverable === false) {
-        log("warning", "push", "No credential for this device.");
-      }
-      await this.#state.change((state) => state && { ...state, [slot]: { ...state[slot], told: text } });
+    const body = (await this.#state.read())?.[slot];
+    if (!instance || body === undefined) return;
+    const wanted = slot === "data" || this.#managed ? body : null;
+    const text = instance.instanceId + JSON.stringify(wanted);
+    if (text === this.#told[slot]) return;
+    const result = await registrar.authorized(wanted ? "PUT" : "DELETE", `/v1/push/${slot}`, wanted);
+    this.#told[slot] = text;
+    if ((result as Partial<PushDeviceResult>).deliverable === false) {
+      log("warning", "push", "No credential for this device.");
+    }
+    if (!body) {
+      await this.#state.change((state) => (state?.[slot] === null ? { ...state, [slot]: undefined } : state));
     }
   }
 }

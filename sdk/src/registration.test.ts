@@ -87,3 +87,29 @@ test("registerFailed ends the start with the app's reason", async () => {
     message: /signed out/,
   });
 });
+
+test("a log-out without a network is made up for by the next client of the device, whoever's it is", async () => {
+  const client = await alice.started();
+  alice.network = "down";
+  await expect(client.logOut()).rejects.toMatchObject({ errorName: "networkLost" });
+  const revoked = () =>
+    alice.requests.flatMap(({ method, path }, i) => (method === "DELETE" ? [[path, i] as const] : []));
+  expect(revoked()).toHaveLength(1);
+  // As long as the server cannot do it either, it stays to be done.
+  alice.network = "up";
+  const { http } = alice;
+  let trouble = true;
+  alice.http = (path, body) =>
+    trouble && path === "/v1/instances/instance"
+      ? { status: 503, body: errorBody("unavailable") }
+      : http(path, body);
+  await (await alice.started({ userId: "bob" })).terminate();
+  trouble = false;
+  const before = alice.requests.length;
+  await alice.started({ userId: "carol" });
+  expect(revoked().at(-1)).toEqual(["/v1/instances/instance", before]);
+  expect(alice.requests.at(before + 1)?.path).toBe("/v1/instances");
+  const { length } = alice.requests;
+  await alice.started({ userId: "carol" });
+  expect(alice.requests).toHaveLength(length);
+});

@@ -3,6 +3,7 @@ import type { ErrorBody, RegistrationRequest, RegistrationResult } from "../../p
 import { CarillonError, isUnauthorized, makeError, must } from "./errors";
 import type { Log } from "./log";
 import { isLocal, type Runtime } from "./runtime";
+import { SharedValue } from "./shared-value";
 import type { CarillonStorage } from "./storage";
 import { locked } from "./tabs";
 import { parse, toBase64 } from "./values";
@@ -45,11 +46,15 @@ export class Registrar {
   readonly #options: RegistrarOptions;
   /** Where the credentials are kept; what else is kept for this user has a name that begins so. */
   readonly key: string;
+  /** Logged out here, and perhaps not on the server. Of all users of the device: the next one is another, often. */
+  readonly #leaving: SharedValue<Instance[]>;
   #instance: Instance | undefined;
 
   constructor(options: RegistrarOptions) {
     this.#options = options;
-    this.key = `carillon:${options.baseUrl}:${options.applicationKey}:${options.userId}`;
+    const host = `carillon:${options.baseUrl}:`;
+    this.key = `${host}${options.applicationKey}:${options.userId}`;
+    this.#leaving = new SharedValue(options, `${host}leaving`);
   }
 
   get instance(): Instance | undefined {
@@ -58,6 +63,8 @@ export class Registrar {
 
   /** The instance: from memory, from storage, or registered now. */
   async ensure(): Promise<Instance> {
+    // A failure is left to the next connection: who logged out has heard of it.
+    if (!this.#instance) await this.#leave().catch(() => {});
     return (await this.known()) ?? this.#locked(() => this.#register());
   }
 
@@ -74,8 +81,9 @@ export class Registrar {
     });
   }
 
-  /** In the background, once more than half of the instance's life is over. */
+  /** In the background: what a log-out has left, and a renewal once half of the instance's life is over. */
   renewIfDue(): void {
+    this.#leave().catch(() => {});
     const instance = this.#instance;
     const { runtime, log } = this.#options;
     if (!instance || runtime.now() < (instance.issued + instance.expires) / 2) return;
@@ -84,16 +92,28 @@ export class Registrar {
     );
   }
 
-  /** Revokes the instance on the server, as far as that can be reached, and forgets it here. */
+  /** Forgets the instance here, and revokes it on the server: later, when that cannot be reached now. */
   async logOut(): Promise<void> {
     const instance = await this.known();
+    if (instance) await this.#leaving.change((list = []) => [...list, instance]);
     await this.#drop();
-    if (!instance) return;
-    await this.authorized("DELETE", `/v1/instances/${instance.instanceId}`, undefined, instance);
+    await this.#leave();
+  }
+
+  /** Revokes what was logged out here, whoever's it was: until then it would be woken, and take calls. */
+  async #leave(): Promise<void> {
+    for (const one of (await this.#leaving.read()) ?? []) {
+      const { instanceId } = one;
+      await this.authorized("DELETE", `/v1/instances/${instanceId}`, undefined, one).catch(ifNotRefused);
+      await this.#leaving.change((list) => {
+        const rest = list?.filter((other) => other.instanceId !== instanceId);
+        return rest?.[0] && rest;
+      });
+    }
   }
 
   /** A request with the token of this instance, or the given one. Rejects with what the server, or the network, says. */
-  async authorized(method: string, path: string, body?: object, given?: Instance): Promise<unknown> {
+  async authorized(method: string, path: string, body?: object | null, given?: Instance): Promise<unknown> {
     const instance = given ?? (await this.known());
     must(instance, "call start() first");
     return this.#fetch(method, path, body, `Bearer ${instance.instanceToken}`);
@@ -180,13 +200,13 @@ export class Registrar {
     const body: RegistrationRequest = {
       applicationKey,
       userId,
-      ...(deviceId && { deviceId }),
+      deviceId,
       ...credentials,
     };
     return this.#keep((await this.#fetch("POST", "/v1/instances", body)) as RegistrationResult);
   }
 
-  async #fetch(method: string, path: string, json?: object, authorization?: string): Promise<unknown> {
+  async #fetch(method: string, path: string, json?: object | null, authorization?: string): Promise<unknown> {
     const { runtime, baseUrl } = this.#options;
     const [response, text] = await runtime
       .fetch(baseUrl + path, {
@@ -195,7 +215,7 @@ export class Registrar {
           ...(authorization && { authorization }),
           ...(json && { "content-type": "application/json" }),
         },
-        ...(json && { body: JSON.stringify(json) }),
+        body: json && JSON.stringify(json),
         // The page may be closing: statistics go out all the same.
         keepalive: !!authorization,
       })
@@ -206,7 +226,7 @@ export class Registrar {
     const body = parse(text) ?? {};
     if (response.ok) return body;
     const error = body as Partial<ErrorBody>;
-    if (typeof error.errorCode === "number" && error.name) throw new CarillonError(error as ErrorBody);
+    if (error.errorCode && error.name) throw new CarillonError(error as ErrorBody);
     // Somebody else answers there, or in between.
     throw makeError("networkLost", `HTTP ${response.status}.`);
   }

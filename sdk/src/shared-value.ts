@@ -2,6 +2,12 @@ import type { CarillonStorage } from "./storage";
 import { type Locks, locked } from "./tabs";
 import { parse } from "./values";
 
+/** Where it is kept. */
+interface Device {
+  storage: CarillonStorage;
+  runtime: { locks: Locks | undefined };
+}
+
 /** Gives the new value. Undefined is none. */
 type Edit<T> = (value: T | undefined) => T | undefined;
 
@@ -10,8 +16,7 @@ type Edit<T> = (value: T | undefined) => T | undefined;
  * that come while a write is under way are written together after it, so that many cost few writes.
  */
 export class SharedValue<T> {
-  readonly #storage: CarillonStorage;
-  readonly #locks: Locks | undefined;
+  readonly #device: Device;
   readonly #key: string;
   #text: string | undefined;
   #value: T | undefined;
@@ -20,9 +25,8 @@ export class SharedValue<T> {
   #next: Promise<void> | undefined;
   #last: Promise<void> = Promise.resolve();
 
-  constructor(storage: CarillonStorage, locks: Locks | undefined, key: string) {
-    this.#storage = storage;
-    this.#locks = locks;
+  constructor(device: Device, key: string) {
+    this.#device = device;
     this.#key = key;
   }
 
@@ -35,7 +39,7 @@ export class SharedValue<T> {
   change(edit: Edit<T>): Promise<void> {
     this.#edits.push(edit);
     if (!this.#next) {
-      const write = () => locked(this.#locks, this.#key, () => this.#write());
+      const write = () => locked(this.#device.runtime.locks, this.#key, () => this.#write());
       this.#last = this.#next = this.#last.then(write, write);
     }
     return this.#next;
@@ -48,10 +52,11 @@ export class SharedValue<T> {
   }
 
   async #write(): Promise<void> {
+    const { storage } = this.#device;
     let text: string | undefined;
     let edits: Edit<T>[] = [];
     try {
-      text = (await this.#storage.get(this.#key)) ?? undefined;
+      text = (await storage.get(this.#key)) ?? undefined;
     } finally {
       edits = this.#edits.splice(0);
       this.#next = undefined;
@@ -59,8 +64,8 @@ export class SharedValue<T> {
     const before = text === this.#text ? this.#value : (parse(text) as T | undefined);
     const value = edits.reduce((current, edit) => edit(current), before);
     const next = value === before ? text : JSON.stringify(value);
-    if (next !== undefined && next !== text) await this.#storage.set(this.#key, next);
-    if (next === undefined && text !== undefined) await this.#storage.delete(this.#key);
+    if (next !== undefined && next !== text) await storage.set(this.#key, next);
+    if (next === undefined && text !== undefined) await storage.delete(this.#key);
     this.#text = next;
     this.#value = value;
   }
