@@ -33,6 +33,11 @@ export const clientErrors = {
     message: "Something went wrong on our side.",
     hint: "Try again, or report the reference.",
   },
+  rateLimited: {
+    code: 42900,
+    message: "Too many requests.",
+    hint: "Wait for `retryAfter` seconds and try again.",
+  },
   mediaFailed: {
     code: 50400,
     message: "No media came through for 20 seconds.",
@@ -165,11 +170,6 @@ const serverErrors = {
     code: 42600,
     message: "Client and server have no protocol version in common.",
     hint: "Update @carillon/sdk, or deploy a newer Carillon.",
-  },
-  rateLimited: {
-    code: 42900,
-    message: "Too many requests.",
-    hint: "Wait for `retryAfter` seconds and try again.",
   },
   unavailable: {
     code: 50300,

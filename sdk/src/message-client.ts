@@ -127,7 +127,7 @@ export class MessageClient extends Emitter<MessageClientEvents> {
    * `messageFailed` tell what became of it. Before the first connection of a page the message counts
    * from the device's clock: should that be wrong by hours, it fails as `expired` or `invalidValue`.
    *
-   * @throws CarillonError (rejects) `invalidUse` when 1,000 messages wait already or after
+   * @throws CarillonError (rejects) `rateLimited` when 1,000 messages wait already, `invalidUse` after
    * `setSupportMessaging(false)`, `terminated`, and whatever your own `storage` rejects with.
    * @example
    * const { messageId } = await client.messageClient.send(new WritableMessage("bob", "Hello"));

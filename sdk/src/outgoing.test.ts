@@ -147,7 +147,7 @@ test("1,000 messages may wait", async () => {
     client.messageClient.send(new WritableMessage("bob", text)),
   );
   await expect(last).resolves.toMatchObject({ text: "last" });
-  await expect(over).rejects.toMatchObject({ errorName: "invalidUse" });
+  await expect(over).rejects.toMatchObject({ errorName: "rateLimited" });
 });
 
 test("a message that cannot be stored is not sent", async () => {

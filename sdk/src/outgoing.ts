@@ -13,7 +13,7 @@ import {
 import { Alarm } from "./alarm";
 import type { CarillonClientOptions } from "./client-types";
 import type { Connection, Reply } from "./connection";
-import { must } from "./errors";
+import { makeError } from "./errors";
 import type { Log } from "./log";
 import type { Runtime } from "./runtime";
 import type { SharedValue } from "./shared-value";
@@ -87,7 +87,7 @@ export class Outgoing {
       full = queue.length >= queueMessages;
       return full ? queue : [...queue, message];
     });
-    must(!full, `${queueMessages} messages wait`);
+    if (full) throw makeError("rateLimited", `${queueMessages} messages wait`);
     this.#lookLater();
     this.#flush();
   }

@@ -103,6 +103,7 @@ describe("how the device is woken", () => {
     await client.terminate();
     await expect(client.push.registerPushDevice(android)).rejects.toMatchObject({ errorName: "terminated" });
     await expect(client.push.unregisterPushDevice()).rejects.toMatchObject({ errorName: "terminated" });
+    await expect(client.push.webPushKey()).rejects.toMatchObject({ errorName: "terminated" });
     expect(asked()).toEqual([]);
   });
 

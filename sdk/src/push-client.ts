@@ -166,6 +166,7 @@ export class PushClient extends Emitter<PushClientEvents> {
 
   /** What a page subscribes to Web Push with. Rejects with `notFound` when the application has no credential for it. */
   async webPushKey(): Promise<WebPushKey> {
+    this.#context.mustLive();
     return (await this.#context.registrar.authorized("GET", "/v1/push/web")) as WebPushKey;
   }
 
