@@ -15,11 +15,9 @@ import {
   timeOfMessageId,
 } from "../../protocol";
 import { Alarm } from "./alarm";
-import type { CarillonClientOptions } from "./client-types";
-import type { Connection } from "./connection";
+import type { ClientContext } from "./client-context";
 import { Emitter } from "./emitter";
 import { must, toError } from "./errors";
-import type { Log } from "./log";
 import { MailPositions } from "./mail-position";
 import { MessageOutcomes } from "./message-outcomes";
 import {
@@ -34,10 +32,8 @@ import {
 } from "./messages";
 import { toPushPairs } from "./notification";
 import { isTemporary, Outgoing } from "./outgoing";
-import type { Registrar } from "./registration";
-import { type Runtime, timedUuid } from "./runtime";
+import { timedUuid } from "./runtime";
 import { SharedValue } from "./shared-value";
-import type { CarillonStorage } from "./storage";
 import type { TabChannel } from "./tabs";
 
 /** Milliseconds. An enum: a bundler puts the numbers in their places. */
@@ -47,21 +43,6 @@ enum timers {
   ahead = 60_000,
   /** A storage that hangs keeps nobody from connecting: calls do without it. */
   storage = 5_000,
-}
-
-/** What messages need of the client. */
-export interface MessageContext {
-  runtime: Runtime;
-  log: Log;
-  storage: CarillonStorage;
-  userId: string;
-  registrar: Registrar;
-  connection: Connection;
-  options: CarillonClientOptions;
-  /** Milliseconds since 1970. */
-  serverNow(): number;
-  /** @throws CarillonError when the client is terminated. */
-  mustLive(): void;
 }
 
 /** What a tab tells the others: the queue has changed, or what became of a message of it. */
@@ -86,7 +67,7 @@ type MessageName = Pick<Message, "messageId" | "senderId">;
  * const message = await messageClient.send(new WritableMessage("bob", "Hello"));
  */
 export class MessageClient extends Emitter<MessageClientEvents> {
-  readonly #context: MessageContext;
+  readonly #context: ClientContext;
   readonly #queue: SharedValue<OutgoingMessage[]>;
   readonly #positions: MailPositions;
   readonly #outgoing: Outgoing;
@@ -104,7 +85,7 @@ export class MessageClient extends Emitter<MessageClientEvents> {
   #closed = false;
 
   /** @internal */
-  constructor(context: MessageContext) {
+  constructor(context: ClientContext) {
     super();
     this.#context = context;
     const { log, registrar, connection } = context;
@@ -297,7 +278,9 @@ export class MessageClient extends Emitter<MessageClientEvents> {
   }
 
   /** This tab has sent a message, or has given it up. */
-  #over(message: OutgoingMessage, { time, failed, error, pushPairs }: Omit<SendOutcome, "id">): void {
+  #over(message: OutgoingMessage, outcome: Omit<SendOutcome, "id">): void {
+    const { time, failed, error, pushPairs, headersOmitted } = outcome;
+    if (headersOmitted) this.#context.log("warning", "push", "Pushes go without headers.");
     const over = {
       instanceId: this.#instanceId,
       message: this.#mine(message, time),

@@ -267,8 +267,10 @@ describe("the app's own pushes", () => {
       time: 5,
       failed: [],
       pushPairs: [{ payload: "sin", data: "AQ==", to: "bob" }],
+      headersOmitted: true,
     });
-    const told = vi.fn();
+    const [told, lines] = [vi.fn(), [] as string[]];
+    client.on("logMessage", ({ level, area, message }) => lines.push(`${level} ${area} ${message}`));
     client.messageClient.on("shouldSendPushData", told);
     const { WritableMessage } = await import(".");
     const { messageId } = await client.messageClient.send(new WritableMessage("bob", "hi"));
@@ -281,6 +283,7 @@ describe("the app's own pushes", () => {
         },
       ],
     ]);
+    expect(lines).toContain("warning push Pushes go without headers.");
   });
 });
 

@@ -11,34 +11,13 @@ import {
   type WebPushKey,
 } from "../../protocol";
 import type { CallClient } from "./call-client";
-import type { CarillonClientOptions } from "./client-types";
-import type { Connection } from "./connection";
+import type { ClientContext } from "./client-context";
 import { Emitter } from "./emitter";
 import { must } from "./errors";
-import type { Log } from "./log";
 import { type NotificationResult, readPush, toResult } from "./notification";
-import type { Registrar } from "./registration";
-import type { Runtime } from "./runtime";
 import { SharedValue } from "./shared-value";
-import type { CarillonStorage } from "./storage";
 import { locked } from "./tabs";
 import { toBase64 } from "./values";
-
-/** What pushes need of the client. */
-export interface PushContext {
-  runtime: Runtime;
-  log: Log;
-  storage: CarillonStorage;
-  userId: string;
-  registrar: Registrar;
-  connection: Connection;
-  /** Its display name is what pushes call this user. */
-  options: CarillonClientOptions;
-  /** Milliseconds since 1970. */
-  serverNow(): number;
-  /** @throws CarillonError when the client is terminated. */
-  mustLive(): void;
-}
 
 export interface PushClientEvents {
   /** A call that was relayed does not ring any more: it was `canceled`, or it `timedOut`. */
@@ -79,7 +58,7 @@ type Slot = "device" | "data";
  * });
  */
 export class PushClient extends Emitter<PushClientEvents> {
-  readonly #context: PushContext;
+  readonly #context: ClientContext;
   readonly #calls: CallClient;
   readonly #state: SharedValue<PushState>;
   readonly #relayed = new Map<string, RelayedCall>();
@@ -90,7 +69,7 @@ export class PushClient extends Emitter<PushClientEvents> {
   #telling: Promise<void> = Promise.resolve();
 
   /** @internal */
-  constructor(context: PushContext, calls: CallClient) {
+  constructor(context: ClientContext, calls: CallClient) {
     super();
     this.#context = context;
     this.#calls = calls;
