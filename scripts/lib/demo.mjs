@@ -24,7 +24,8 @@ export async function openDemo({ state, url, adminToken, phones }) {
   let alice = saved && (await link(saved.applicationKey, "alice"));
   if (!saved || !alice) {
     const { body } = await askAdmin({ url, adminToken }, "POST", "", { name: "demo" });
-    if (!body?.applicationKey) throw new Problem(`The demo application was not made: ${body?.message}`);
+    if (!body?.applicationKey || !body.applicationSecret)
+      throw new Problem(`The demo application was not made: ${body?.message}`);
     saved = { applicationKey: body.applicationKey, applicationSecret: body.applicationSecret };
     alice = await link(saved.applicationKey, "alice");
   }
@@ -64,7 +65,7 @@ export async function registrationToken({ applicationKey, ...admin }, user) {
  * @typedef {{ url: string, adminToken: string }} Admin
  *
  * @param {Admin} admin @param {string} method @param {string} path below the applications @param {unknown} body
- * @returns {Promise<{ status: number, body: any }>}
+ * @returns {Promise<{ status: number, body: Record<string, string> }>}
  */
 export async function askAdmin({ url, adminToken }, method, path, body) {
   const answer = await fetch(`${url}/v1/admin/applications${path}`, {

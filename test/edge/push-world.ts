@@ -1,4 +1,5 @@
 /** The world around a delivery of pushes: the providers, the queue, the hub and the time are the test's. */
+import { vi } from "vitest";
 import type { CallPush, MessagePush, PushContent } from "../../core/push/content";
 import type { StoredPushCredential } from "../../core/push/credential-store";
 import type { DeadToken } from "../../core/push/feedback";
@@ -9,6 +10,15 @@ import { type ApnsDevice, type FcmDevice, ok, type PushDevice, type WebPushDevic
 import type { PushJob } from "../../workers/push/attempt";
 import type { DeliveryMeans } from "../../workers/push/deliver";
 import { ids, webPushPair } from "./push-material";
+
+/** What is logged from now on, instead of printing it: lines, and their levels and events. */
+export function captureLog() {
+  const lines: string[] = [];
+  for (const level of ["log", "warn", "error"] as const)
+    vi.spyOn(console, level).mockImplementation((line) => lines.push(line));
+  const logged = () => lines.map((line) => JSON.parse(line));
+  return { logged, events: () => logged().map(({ level, event }) => `${level} ${event}`) };
+}
 
 export const start = 1_800_000_000_000;
 export const callId = "0b7e8a4e-5f0e-4f0b-9c62-9a0d3a9f1c11";

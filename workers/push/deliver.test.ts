@@ -8,6 +8,7 @@ import {
   browser,
   call,
   callId,
+  captureLog,
   iphone,
   jobs,
   masterKey,
@@ -23,20 +24,18 @@ import type { PushJob } from "./attempt";
 import { type DeliveryMeans, deliverPushes } from "./deliver";
 
 let world: World;
-let lines: string[];
+let log: ReturnType<typeof captureLog>;
 beforeEach(() => {
   world = new World();
-  lines = [];
-  for (const level of ["log", "warn", "error"] as const)
-    vi.spyOn(console, level).mockImplementation((line) => lines.push(line));
+  log = captureLog();
 });
 afterEach(() => {
   vi.useRealTimers();
   vi.restoreAllMocks();
 });
 
-const logged = () => lines.map((line) => JSON.parse(line));
-const events = () => logged().map(({ level, event }) => `${level} ${event}`);
+const logged = () => log.logged();
+const events = () => log.events();
 
 const deliver = (devices: PushDevice[], content: PushContent = call, attempt = 0) =>
   deliverPushes(jobs(devices, content, attempt), world.means());
@@ -113,7 +112,7 @@ describe("a push", () => {
     await deliver([iphone, android, browser]);
     world.answer = () => new Response("no", { status: 500 });
     await deliver([iphone, android, browser]);
-    const text = lines.join("\n");
+    const text = JSON.stringify(logged());
     for (const secret of ["a0a0", "b0b0", "token-of-android", "endpoint", "provider-token", "vapid-token"])
       expect(text).not.toContain(secret);
     expect(text).not.toContain("secret-key");

@@ -7,6 +7,7 @@ import {
   browser,
   browserKeys,
   call,
+  captureLog,
   iphone,
   jobs,
   message,
@@ -18,20 +19,17 @@ import {
 import { deliverPushes } from "./deliver";
 
 let world: World;
-let lines: string[];
+let log: ReturnType<typeof captureLog>;
 beforeEach(() => {
   world = new World();
-  lines = [];
-  for (const level of ["log", "warn", "error"] as const)
-    vi.spyOn(console, level).mockImplementation((line) => lines.push(line));
+  log = captureLog();
 });
 afterEach(() => {
   vi.useRealTimers();
   vi.restoreAllMocks();
 });
 
-const logged = () => lines.map((line) => JSON.parse(line));
-const events = () => logged().map(({ level, event }) => `${level} ${event}`);
+const events = () => log.events();
 
 const deliver = (devices: PushDevice[], content: PushContent = call, attempt = 0) =>
   deliverPushes(jobs(devices, content, attempt), world.means());

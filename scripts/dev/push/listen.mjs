@@ -61,7 +61,7 @@ export async function listen(take, { port = 0, tls } = {}) {
 }
 
 /** Without TLS nobody agrees on a version beforehand, but an HTTP/2 client begins with a word of its own. */
-function plain(/** @type {(request: any, response: any) => void} */ handler) {
+function plain(/** @type {(request: Request, response: Response) => void} */ handler) {
   const http1 = createHttp(handler);
   const http2 = createHttp2(handler);
   return createNet((socket) => {
