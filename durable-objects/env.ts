@@ -3,6 +3,7 @@ import type { RelaySettings } from "../core/relay/ice-servers";
 import type { CallSession } from "./call-session/call-session";
 import type { PushCredential } from "./push-credential/push-credential";
 import type { LaterPush } from "./push-queue";
+import type { SipDialog } from "./sip-dialog/sip-dialog";
 import type { UserHub } from "./user-hub/user-hub";
 
 /** The bindings, variables and secrets of a deployment: `wrangler.toml`, and `docs/deploy.md`. */
@@ -10,6 +11,7 @@ export interface Env extends RelaySettings, PushSettings {
   USER_HUB: DurableObjectNamespace<UserHub>;
   CALL_SESSION: DurableObjectNamespace<CallSession>;
   PUSH_CREDENTIAL: DurableObjectNamespace<PushCredential>;
+  SIP_DIALOG: DurableObjectNamespace<SipDialog>;
   /** Pushes that are to be tried again. */
   PUSH_QUEUE: Queue<LaterPush>;
   /** The first D1 database; `DB_1` … where the archive is spread over several. */
@@ -28,6 +30,8 @@ export interface Env extends RelaySettings, PushSettings {
   /** Messages that a user may send per second, and at once: 50 and 500 when they are not set. */
   MESSAGES_PER_SECOND?: string;
   MESSAGES_BURST?: string;
+  /** Of all balances and rates, ISO 4217: USD when it is not set. */
+  CURRENCY?: string;
   /** Limits registrations and guesses per address; without it there is no limit. */
   RATE_LIMIT?: RateLimit;
 }

@@ -13,6 +13,11 @@ export function callSession(env: Env, applicationKey: string, callId: string) {
   return env.CALL_SESSION.get(env.CALL_SESSION.idFromName(`${applicationKey}/${callId}`));
 }
 
+/** The SIP leg of a call. */
+export function sipDialog(env: Env, applicationKey: string, callId: string) {
+  return env.SIP_DIALOG.get(env.SIP_DIALOG.idFromName(`${applicationKey}/${callId}`));
+}
+
 /** The object that holds the token of a provider's key, by the name that `pushCredentialName` gives it. */
 export function pushCredential(env: Env, name: string) {
   return env.PUSH_CREDENTIAL.get(env.PUSH_CREDENTIAL.idFromName(name));

@@ -141,6 +141,11 @@ const serverErrors = {
     message: "This user is blocked.",
     hint: "Unblock the user, or do not let it register.",
   },
+  destinationNotAllowed: {
+    code: 40302,
+    message: "This destination may not be called.",
+    hint: "The rate card and the trunks say which numbers and SIP domains may be. See `detail`.",
+  },
   notFound: {
     code: 40400,
     message: "There is no such thing here.",
@@ -161,6 +166,11 @@ const serverErrors = {
     message: "None of the user's devices takes messages.",
     hint: "The user's app has to support messaging: setSupportMessaging().",
   },
+  trunkMissing: {
+    code: 40405,
+    message: "The application has no trunk to the phone network.",
+    hint: "Add one: npm run carillon -- trunk add.",
+  },
   conflict: {
     code: 40900,
     message: "This does not fit the present state.",
@@ -170,6 +180,16 @@ const serverErrors = {
     code: 42600,
     message: "Client and server have no protocol version in common.",
     hint: "Update @carillon/sdk, or deploy a newer Carillon.",
+  },
+  sipFailed: {
+    code: 50200,
+    message: "The other side's network has refused or ended the call.",
+    hint: "See `sip`, its status and reason.",
+  },
+  trunkUnreachable: {
+    code: 50201,
+    message: "The gateway to the phone network cannot be reached.",
+    hint: "Check the trunk: npm run carillon -- trunk check.",
   },
   unavailable: {
     code: 50300,
@@ -205,10 +225,12 @@ export interface ErrorBody {
   retryAfter?: number;
   /** Runs through the log lines of everything that handled the request. */
   reference?: string;
+  /** Of `sipFailed`: what the other side's network said (RFC 3261, 21). */
+  sip?: { status: number; reason: string };
 }
 
 /** What may be added to an error of the table. */
-export type ErrorExtra = Pick<ErrorBody, "detail" | "retryAfter" | "reference">;
+export type ErrorExtra = Pick<ErrorBody, "detail" | "retryAfter" | "reference" | "sip">;
 
 /** A value or an error: how functions that can fail answer, inside an object and across RPC. */
 export type Result<T> = { ok: true; value: T } | { ok: false; error: ErrorBody };

@@ -20,6 +20,7 @@
  * Words: an *instance* is one installation of an app for one user; a *connection* is one tab or
  * process of it and keeps its `connectionId` when its socket comes back.
  */
+import type { CallCost, CallRate } from "./credits";
 import type { ErrorBody } from "./errors";
 import type { MailMessage, MailPosition, Note, OutgoingMessage, SendResult } from "./messages";
 import type { PushPair } from "./push";
@@ -172,7 +173,10 @@ export type CallOperation =
   /** The caller: make the call. */
   | {
       op: "start";
+      /** A user, or what `line` says. */
       to: string;
+      /** `to` is a phone number (E.164, with +) or a SIP address (`user@domain`). The offer then has its candidates. */
+      line?: "phone" | "sip";
       displayName?: string;
       video: boolean;
       headers: CallHeaders;
@@ -190,6 +194,8 @@ export type CallOperation =
   | { op: "media"; media: MediaState }
   /** Media arrives here (true), or has stopped (false). */
   | { op: "flowing"; flowing: boolean }
+  /** Tones, `0-9 # * A-D`, where the media cannot carry them. */
+  | { op: "dtmf"; keys: string }
   /** Blind transfer: the other side is asked to call `to` instead, and this call ends. */
   | { op: "transfer"; to: string }
   /** Cancel, decline or hang up, whichever it is by now. With an error when this side cannot go on. */
@@ -350,15 +356,37 @@ export type CallEvent =
     }
   | ({ event: "progressing"; time: number } & Progress)
   | { event: "ringing"; time: number }
+  /** To the caller of a phone: what the network plays while it rings. `answered` may bring another description. */
+  | { event: "earlyMedia"; description: SessionDescription }
   /** To the caller: everything of the callee that was withheld until now. */
-  | { event: "answered"; description: SessionDescription; candidates: Candidate[]; time: number }
+  | {
+      event: "answered";
+      description: SessionDescription;
+      candidates: Candidate[];
+      time: number;
+      /** What a SIP network has added, `x-` all of it. */
+      headers?: CallHeaders;
+      /** Nobody is there: this path of the server's is a recording that is to be heard. No description then. */
+      prompt?: string;
+    }
   | { event: "candidates"; candidates: Candidate[] }
   | { event: "description"; description: SessionDescription; candidates: Candidate[] }
   | { event: "media"; media: MediaState }
+  /** The other side has sent tones beside the media. */
+  | { event: "dtmf"; keys: string }
   | { event: "established"; time: number }
   /** The other side has transferred you: call `to`. This call ends right after. */
   | { event: "transferred"; to: string }
-  | { event: "ended"; cause: EndCause; times: CallTimes; error?: ErrorBody };
+  | {
+      event: "ended";
+      cause: EndCause;
+      times: CallTimes;
+      error?: ErrorBody;
+      /** Of a phone call. */
+      cost?: CallCost;
+      /** What a SIP network has added. */
+      headers?: CallHeaders;
+    };
 
 // ---- results ----------------------------------------------------------------------------------
 
@@ -382,6 +410,8 @@ export interface Progress {
   pushPairs?: PushPair[];
   /** The headers did not fit into every push that Carillon sends: a device that is woken gets them when it connects. */
   headersOmitted?: true;
+  /** Of a phone call: what it will cost. */
+  rate?: CallRate;
 }
 
 export interface IceServersResult {

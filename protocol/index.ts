@@ -1,3 +1,4 @@
+export * from "./credits";
 export * from "./errors";
 export * from "./frames";
 export * from "./http";

@@ -77,6 +77,30 @@ export const serverLimits = {
   /** A provider token is made at most so often, for a key. */
   providerTokenMinutes: 20,
   ringSeconds: 45,
+  trunksPerApplication: 20,
+  /** Of a trunk, prefixes and SIP domains each. */
+  trunkRules: 1_000,
+  /** `callSip`: the address, characters. */
+  sipAddress: 256,
+  /** A header of SIP, characters of its name. */
+  sipHeaderName: 64,
+  /** From INVITE to any answer of a trunk; then the next trunk has its turn. */
+  trunkAnswerSeconds: 4,
+  /** A gateway that went away in a call may come back for so long. */
+  gatewaySeconds: 30,
+  /** How often a SIP leg makes sure that its gateway and its call are there. */
+  sipProbeSeconds: 60,
+  /** Of a session that nobody refreshes (RFC 4028). */
+  sessionExpiresSeconds: 1_800,
+  rateCardBytes: 8_000_000,
+  rateCardLines: 100_000,
+  /** Of talk: what a phone call reserves before it dials, and then at most at a time. */
+  reserveSeconds: 60,
+  reserveSecondsMax: 300,
+  /** Before what is reserved runs out, more is asked for. */
+  reserveAheadSeconds: 15,
+  /** A reservation whose call was lost is looked for after so long. */
+  abandonedMinutes: 10,
   connectSeconds: 20,
   mediaLossSeconds: 20,
   awaySeconds: 30,

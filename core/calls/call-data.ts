@@ -6,10 +6,14 @@ import type { CallEvent, CallState, CallTimes, EndCause, ErrorBody } from "../..
 
 export type Side = "caller" | "callee";
 
-/** The user on one side of a call. */
+/** A callee who is no user: behind a trunk, or (`test`) the recording of the test number. */
+export type Line = "phone" | "sip" | "test";
+
+/** The user on one side of a call; with `line` what is there instead, and `userId` its number or address. */
 export interface CallUser {
   applicationKey: string;
   userId: string;
+  line?: Line;
 }
 
 /** An event that was told to one side, kept until that side has acknowledged it. */
@@ -93,5 +97,7 @@ export function takesPart(call: CallData, side: Side, connection: string): boole
 }
 
 export function isSameUser(one: CallUser, other: CallUser): boolean {
-  return one.userId === other.userId && one.applicationKey === other.applicationKey;
+  return (
+    one.userId === other.userId && one.applicationKey === other.applicationKey && one.line === other.line
+  );
 }

@@ -282,6 +282,10 @@ function carryOut(run: Run, side: Side, input: Extract<CallInput, { type: "opera
           : { event: "candidates", candidates: op.candidates },
       );
       return done;
+    case "dtmf":
+      if (!answered) return fail("conflict", { detail: "not answered yet" });
+      tell(call, other(side), { event: "dtmf", keys: op.keys });
+      return done;
     case "description":
       if (!answered) return fail("conflict", { detail: "not answered yet" });
       tell(call, other(side), {

@@ -4,10 +4,23 @@
  * An index costs one written row per insert, so there are two only, that of messages by their id
  * and that of dead tokens by their user: what is listed is listed in the order of a primary key. Times are milliseconds since 1970.
  */
-import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import { sql } from "drizzle-orm";
+import {
+  check,
+  index,
+  integer,
+  primaryKey,
+  real,
+  sqliteTable,
+  text,
+  uniqueIndex,
+} from "drizzle-orm/sqlite-core";
 import type { CallStatistics, CallTimes, EndCause, MessageState } from "../../protocol";
+import type { Line } from "../calls/call-data";
+import type { Rate } from "../credits/rate";
 import type { DeletionPosition } from "../messages/archive-deletion";
 import type { PublicPushCredential, PushProvider } from "../push/credentials";
+import type { PublicTrunk } from "../telephony/trunk";
 
 /** A team. */
 export const accounts = sqliteTable("accounts", {
@@ -15,6 +28,8 @@ export const accounts = sqliteTable("accounts", {
   name: text().notNull(),
   /** Its applications may call each other. */
   allowCrossApplication: integer({ mode: "boolean" }).notNull().default(false),
+  /** Users of its applications may read its balance. */
+  showBalance: integer({ mode: "boolean" }).notNull().default(false),
   created: integer().notNull(),
 });
 
@@ -94,13 +109,18 @@ export const calls = sqliteTable(
     callId: text().notNull(),
     callerUserId: text().notNull(),
     calleeApplicationKey: text().notNull(),
+    /** Of a phone call the number, of a SIP call the address. */
     calleeUserId: text().notNull(),
+    /** Null when the callee is a user. */
+    line: text().$type<Line>(),
     video: integer({ mode: "boolean" }).notNull(),
     times: text({ mode: "json" }).$type<CallTimes>().notNull(),
     endCause: text().$type<EndCause>().notNull(),
     errorCode: integer(),
     /** Established to ended, milliseconds. */
     duration: integer().notNull(),
+    /** Of a phone call, micro-units. */
+    cost: integer(),
   },
   (table) => [primaryKey({ columns: [table.applicationKey, table.callId] })],
 );
@@ -243,6 +263,90 @@ export const pushFeedback = sqliteTable(
     primaryKey({ columns: [table.applicationKey, table.time, table.id] }),
     // What there is of a user: dead tokens are few, and there may be many of an application in an hour.
     index("push_feedback_user").on(table.applicationKey, table.userId, table.time),
+  ],
+);
+
+/** Gateways to the phone network. */
+export const trunks = sqliteTable(
+  "trunks",
+  {
+    applicationKey: text()
+      .notNull()
+      .references(() => applications.key, { onDelete: "cascade" }),
+    id: text().notNull(),
+    /** What may be shown. */
+    shown: text({ mode: "json" }).$type<PublicTrunk>().notNull(),
+    /** The password: AES-GCM with the application key as additional data; base64, as is `iv`. */
+    ciphertext: text().notNull(),
+    iv: text().notNull(),
+    created: integer().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.applicationKey, table.id] })],
+);
+
+/** The rate card: what a minute to the numbers below a prefix costs, micro-units. */
+export const rates = sqliteTable("rates", {
+  /** Digits, without the +. */
+  prefix: text().primaryKey(),
+  name: text().notNull(),
+  perMinute: integer().notNull(),
+  connectFee: integer().notNull(),
+  /** Seconds. */
+  increment: integer().notNull(),
+});
+
+export type LedgerKind = "topUp" | "reserve" | "charge" | "release" | "refund";
+
+/** What has moved an account's balance, nothing of it ever changed. The last entry's balance is the account's. */
+export const ledger = sqliteTable(
+  "ledger",
+  {
+    accountId: text().notNull(),
+    /** From 1, without gaps. */
+    seq: integer().notNull(),
+    time: integer().notNull(),
+    kind: text().$type<LedgerKind>().notNull(),
+    /** Micro-units; below zero when it takes away. */
+    amount: integer().notNull(),
+    /** After this entry: the sum of all up to here. */
+    balance: integer().notNull(),
+    /** A second entry with it is none. */
+    key: text().notNull(),
+    /** The call that it is about. */
+    applicationKey: text(),
+    callId: text(),
+    note: text(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.accountId, table.seq] }),
+    uniqueIndex("ledger_key").on(table.accountId, table.key),
+    check("ledger_balance", sql`balance >= 0`),
+  ],
+);
+
+/** What a phone call holds of its account's credit, and what it cost: one row per call, kept with the ledger. */
+export const reservations = sqliteTable(
+  "reservations",
+  {
+    applicationKey: text().notNull(),
+    callId: text().notNull(),
+    accountId: text().notNull(),
+    rate: text({ mode: "json" }).$type<Rate>().notNull(),
+    /** Micro-units, all slices together. */
+    held: integer().notNull(),
+    /** How often it was added to; the first one counts. */
+    slices: integer().notNull(),
+    opened: integer().notNull(),
+    /** When somebody looks whether the call is there still. */
+    checkAt: integer().notNull(),
+    /** When it was released and charged. */
+    settled: integer(),
+    charged: integer().notNull().default(0),
+    refunded: integer().notNull().default(0),
+  },
+  (table) => [
+    primaryKey({ columns: [table.applicationKey, table.callId] }),
+    index("reservations_open").on(table.checkAt).where(sql`settled is null`),
   ],
 );
 

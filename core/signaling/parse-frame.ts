@@ -12,7 +12,6 @@ import {
   isUserId,
   isUuid,
   limits,
-  parseAddress,
   serverLimits,
 } from "../../protocol";
 
@@ -41,9 +40,6 @@ const candidates = z
 
 const userId = z.string().check(z.refine(isUserId, "not a user id"));
 const messageId = z.string().check(z.refine(isMessageId, "not a lowercase UUIDv7"));
-const callee = z
-  .string()
-  .check(z.refine((address) => isUserId(parseAddress(address).userId), "not a user id"));
 
 /** A client names an error of the table; its words are ours, so that nobody can speak through it. */
 const clientError = z.pipe(
@@ -62,7 +58,9 @@ const headers = z.pipe(
 const operation = z.discriminatedUnion("op", [
   z.object({
     op: z.literal("start"),
-    to: callee,
+    // What it has to be, its line says: `CallCarrier` reads it.
+    to: z.string().check(z.minLength(1), z.maxLength(serverLimits.sipAddress)),
+    line: z.optional(z.enum(["phone", "sip"])),
     displayName: z.optional(short(serverLimits.displayNameBytes)),
     video: z.boolean(),
     headers: headers.check(z.refine(areHeaders, `more than ${limits.headersBytes} bytes`)),
@@ -84,6 +82,10 @@ const operation = z.discriminatedUnion("op", [
     }),
   }),
   z.object({ op: z.literal("flowing"), flowing: z.boolean() }),
+  z.object({
+    op: z.literal("dtmf"),
+    keys: z.string().check(z.regex(/^[0-9#*A-D]{1,64}$/, "not 0-9 # * A-D")),
+  }),
   z.object({ op: z.literal("transfer"), to: userId }),
   z.object({ op: z.literal("hangup"), error: z.optional(clientError) }),
 ]);

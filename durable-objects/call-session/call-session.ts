@@ -8,9 +8,10 @@ import { log } from "../../core/log";
 import { Alarm } from "../../core/scheduler";
 import { type CallResult, fail, ok, type Result, serverLimits } from "../../protocol";
 import type { Env } from "../env";
+import type { LineNews } from "../sip-dialog/rpc";
 import type { Party, UserAddress } from "../user-hub/rpc";
 import { Deliveries, frameOf, takenElsewhere } from "./deliveries";
-import type { SessionRequest, SessionSync } from "./rpc";
+import type { LineParty, SessionRequest, SessionSync } from "./rpc";
 
 /**
  * One call: the shell around {@link step}. It stores the call before it answers, tells both sides
@@ -120,6 +121,11 @@ export class CallSession extends DurableObject<Env> {
     await this.#started();
     const applied = await this.#apply({ type: "declined", from });
     return applied.ok ? ok(null) : applied;
+  }
+
+  /** What has become of the leg to a phone or a SIP address. Errors: notFound, conflict (the call is over). */
+  async line(_from: LineParty, _news: LineNews): Promise<Result<null>> {
+    return fail("notFound");
   }
 
   override async alarm(): Promise<void> {

@@ -2,8 +2,11 @@
 import type { CallFrame, CallOperation, EndCause } from "../../protocol";
 import type { Party, UserAddress } from "../user-hub/rpc";
 
+/** A leg to a phone or a SIP address, which takes part in a call as a connection does. */
+export type LineParty = Party & { line: "phone" | "sip" };
+
 export interface SessionRequest {
-  from: Party;
+  from: Party | LineParty;
   callId: string;
   n: number;
   ack: number;
