@@ -1,0 +1,38 @@
+/** Which numbers and SIP domains a trunk may be dialled with: what it does not name costs nobody money. */
+import type { PublicTrunk } from "./trunk";
+
+/** What a number is, as far as its price goes. */
+export interface NumberKind {
+  /** Premium rate, or shared cost: who calls it pays whom they call. */
+  premium: boolean;
+  /** Digits: 46. */
+  countryCallingCode: string;
+}
+
+/**
+ * Whether a number, E.164 with its +, may be called through a trunk: the longest prefix that fits
+ * decides, and one that refuses wins over the same one that allows.
+ */
+export function mayDial(
+  { prefixes }: Pick<PublicTrunk, "prefixes">,
+  number: string,
+  kind: NumberKind,
+): boolean {
+  let longest = "";
+  let allowed = false;
+  for (const rule of prefixes) {
+    const refuses = rule.startsWith("!");
+    const prefix = refuses ? rule.slice(1) : rule;
+    if (!number.startsWith(prefix) || prefix.length < longest.length) continue;
+    allowed = !refuses && (allowed || prefix.length > longest.length);
+    longest = prefix;
+  }
+  if (!allowed || !kind.premium) return allowed;
+  return longest.length > `+${kind.countryCallingCode}`.length;
+}
+
+/** Whether a SIP domain, with or without a port, may be reached through a trunk. */
+export function mayReach({ domains }: Pick<PublicTrunk, "domains">, domain: string): boolean {
+  const host = domain.replace(/:\d+$/, "").toLowerCase();
+  return domains.some((allowed) => allowed === "*" || allowed.toLowerCase() === host);
+}
