@@ -19,6 +19,7 @@ import { messages } from "./routes/messages";
 import { push } from "./routes/push";
 import { pushCredentials } from "./routes/push-credentials";
 import { statisticsRoute } from "./routes/statistics";
+import { trunks } from "./routes/trunks";
 import { users } from "./routes/users";
 
 /** A reference for the answer and the log, and one line per request: no query, no header, no body. */
@@ -73,6 +74,7 @@ app.use("/v1/statistics", asInstance).route("/v1/statistics", statisticsRoute);
 app.use("/v1/ice-servers", asInstance).route("/v1/ice-servers", iceServers);
 app.use("/v1/push/credentials/*", asApplication).route("/v1/push/credentials", pushCredentials);
 app.route("/v1/push", push);
+app.use("/v1/trunks/*", asApplication).route("/v1/trunks", trunks);
 app.use("/v1/admin/*", asAdministrator).route("/v1/admin", admin);
 
 app.notFound((context) => {

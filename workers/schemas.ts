@@ -27,6 +27,13 @@ export const newUserId = userId.check(
 );
 export const uuid = z.string().check(z.refine(isUuid, "has to be a lowercase UUID"));
 
+/** An object of these fields and no other: a misspelled one must not mean that it was left out. */
+export function strict<T extends z.core.$ZodShape>(fields: T) {
+  return z.strictObject(fields, {
+    error: (issue) => (issue.code === "unrecognized_keys" ? `there is no field ${issue.keys[0]}` : undefined),
+  });
+}
+
 /** A text of bounded length. */
 export function text(max: number, min = 1) {
   const rule = `has to have ${min} to ${max} characters`;

@@ -1,4 +1,4 @@
-/** `/v1/admin`: applications, their secrets, push credentials, and users. Needs the administrator. */
+/** `/v1/admin`: applications, their secrets, push credentials, trunks, and users. Needs the administrator. */
 import { Hono } from "hono";
 import { z } from "zod/mini";
 import {
@@ -17,6 +17,7 @@ import { parseBody, parseQuery, refuse, refuseWith } from "../respond";
 import { startRevocation } from "../revocation";
 import { applicationKey, between, pageLimit, pageOf, text } from "../schemas";
 import { pushCredentials } from "./push-credentials";
+import { trunks } from "./trunks";
 import { users } from "./users";
 
 const accountId = z
@@ -101,7 +102,8 @@ const applications = new Hono<EdgeEnv>()
     );
   })
   .route("/:key/users", users)
-  .route("/:key/push/credentials", pushCredentials);
+  .route("/:key/push/credentials", pushCredentials)
+  .route("/:key/trunks", trunks);
 
 export const admin = new Hono<EdgeEnv>()
   .route("/applications", applications)

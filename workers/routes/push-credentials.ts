@@ -12,7 +12,7 @@ import { ok, type Result } from "../../protocol";
 import { type EdgeContext, type EdgeEnv, storeOf } from "../context";
 import { forgetPushCredentials } from "../push/push-keys";
 import { parseBody, refuse } from "../respond";
-import { apnsEnvironment, bundleId, projectId, text } from "../schemas";
+import { apnsEnvironment, bundleId, projectId, strict, text } from "../schemas";
 
 /** A longer one is no key. */
 const keyText = text(8_192);
@@ -97,13 +97,6 @@ function readServiceAccount(context: EdgeContext): Result<PushCredentialData> {
 async function generate(context: EdgeContext): Promise<Result<PushCredentialData>> {
   const wanted = parseBody(context, newVapid);
   return wanted.ok ? ok(await makeVapidCredential(wanted.value.subject)) : wanted;
-}
-
-/** An object of these fields and no other. */
-function strict<T extends z.core.$ZodShape>(fields: T) {
-  return z.strictObject(fields, {
-    error: (issue) => (issue.code === "unrecognized_keys" ? `there is no field ${issue.keys[0]}` : undefined),
-  });
 }
 
 /** RFC 8292, 2.1. Apple refuses what has blanks or brackets in it. */
