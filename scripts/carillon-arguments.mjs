@@ -1,4 +1,5 @@
 /** What the words on the command line of `carillon` mean: a request, or a mistake that is told in one line. */
+import { trunkBody, trunkOptions } from "./lib/trunk-words.mjs";
 
 export const usage = `Usage: npm run carillon -- <command> [options]
 
@@ -25,9 +26,18 @@ export const usage = `Usage: npm run carillon -- <command> [options]
       (--generate | --public-key <key> --private-key-file <file>)
                                           a VAPID key pair, made by the server or brought along
   push remove <id> --app <key>            stop pushing with it
+  trunk list --app <key>                  the gateways to the phone network, in the order in which they are tried
+  trunk add --app <key> --name <name> --url <wss:…> --user <user> --password-file <file>
+      --from-domain <domain> [--caller-id <+number>] [--preference <n>]
+      [--prefixes <+46,!+46900>] [--domains <a.example,b.example>]
+                                          lower preferences are tried first; all numbers but premium-rate
+                                          ones unless told, no SIP domain unless told
+  trunk replace <id> …                    the same, and --prefixes is needed; it keeps its password without a file
+  trunk check <id> --app <key>            ask it for an answer
+  trunk remove <id> --app <key>           stop dialling with it
 
   What was set for the same app and environment, project or public key is replaced at once.
-  Private keys are read from files, and never shown again.
+  Private keys and passwords are read from files (- is the standard input), and never shown again.
 
   --url <url>      the deployment           (or CARILLON_URL)
   --token <token>  the admin token          (or CARILLON_ADMIN_TOKEN)
@@ -48,6 +58,7 @@ export class UsageError extends Error {}
 const enc = encodeURIComponent;
 const credentials = (/** @type {Options} */ { app }) =>
   `/v1/admin/applications/${enc(String(app))}/push/credentials`;
+const trunks = (/** @type {Options} */ { app }) => `/v1/admin/applications/${enc(String(app))}/trunks`;
 const user = (/** @type {string} */ key, /** @type {string} */ userId, /** @type {string} */ rest) =>
   `/v1/admin/applications/${enc(key)}/users/${enc(userId)}/${rest}`;
 
@@ -147,6 +158,23 @@ const commands = {
     ["id"],
     ["app!"],
     ([id], options) => ({ method: "DELETE", path: `${credentials(options)}/${enc(id)}` }),
+  ],
+  "trunk list": [[], ["app!"], (_, options) => list(trunks(options), "trunks")],
+  "trunk add": [
+    [],
+    [...trunkOptions, "password-file!", "prefixes"],
+    (_, options, read) => post(trunks(options), trunkBody(options, read)),
+  ],
+  "trunk replace": [
+    ["id"],
+    [...trunkOptions, "password-file", "prefixes!"],
+    ([id], options, read) => put(`${trunks(options)}/${enc(id)}`, trunkBody(options, read)),
+  ],
+  "trunk check": [["id"], ["app!"], ([id], options) => post(`${trunks(options)}/${enc(id)}/check`, {})],
+  "trunk remove": [
+    ["id"],
+    ["app!"],
+    ([id], options) => ({ method: "DELETE", path: `${trunks(options)}/${enc(id)}` }),
   ],
 };
 

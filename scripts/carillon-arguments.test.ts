@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { parseArguments, UsageError } from "./carillon-arguments.mjs";
+import { checkInWords } from "./lib/trunk-words.mjs";
 
 const key = "196087a1-e815-4bc4-8984-60d8d8a43f1d";
 const application = `/v1/admin/applications/${key}`;
@@ -8,6 +9,7 @@ const files: Record<string, string> = {
   "AuthKey_X.p8": "-----BEGIN PRIVATE KEY-----\n",
   "account.json": '{"type":"service_account"}',
   "vapid.key": "secret\n",
+  "trunk.txt": "pass word \n",
 };
 const read = (path: string) => files[path] ?? "";
 
@@ -79,6 +81,58 @@ test.each<[string[], object]>([
   expect(request).toEqual({ method: "PUT", path: `${application}/push/credentials`, body });
 });
 
+const trunk = ["--app", key, "--name", "Carrier", "--url", "wss://sip.example.com", "--user", "alice"];
+const least = [...trunk, "--from-domain", "example.com"];
+const carrier = { name: "Carrier", url: "wss://sip.example.com", user: "alice", fromDomain: "example.com" };
+
+test.each<[string[], string, string, object]>([
+  [
+    ["trunk", "add", ...least, "--password-file", "trunk.txt"],
+    "POST",
+    `${application}/trunks`,
+    { ...carrier, password: "pass word " },
+  ],
+  [
+    ["trunk", "replace", "id/1", ...least, "--prefixes", "+46, !+46900", "--domains=a.example,b.example"],
+    "PUT",
+    `${application}/trunks/id%2F1`,
+    { ...carrier, prefixes: ["+46", "!+46900"], domains: ["a.example", "b.example"] },
+  ],
+  [
+    [
+      "trunk",
+      "add",
+      ...least,
+      "--password-file=trunk.txt",
+      "--preference",
+      "3",
+      "--caller-id",
+      "+46701234567",
+    ],
+    "POST",
+    `${application}/trunks`,
+    { ...carrier, password: "pass word ", preference: 3, callerId: "+46701234567" },
+  ],
+  [["trunk", "check", "id", "--app", key], "POST", `${application}/trunks/id/check`, {}],
+])("%j says what a trunk is", (words, method, path, body) => {
+  const { request } = parseArguments(words, read);
+  expect(request).toEqual({ method, path, body });
+});
+
+test.each<[object, string]>([
+  [
+    { reachable: true, status: 200, reason: "OK", ms: 12.3, server: "kamailio" },
+    "answered 200 OK in 12 ms, as kamailio",
+  ],
+  [{ reachable: false, problem: "no such host" }, "cannot be reached: no such host"],
+  [
+    { reachable: true, status: 401, reason: "Unauthorized", problem: "the password is wrong" },
+    "answered 401 Unauthorized: the password is wrong",
+  ],
+])("%j in words", (check, words) => {
+  expect(checkInWords(check)).toBe(words);
+});
+
 test("lists are read to their end", () => {
   expect(parseArguments(["app", "list"], read).request?.listOf).toBe("applications");
   expect(parseArguments(["user", "list", key], read).request?.listOf).toBe("users");
@@ -119,6 +173,11 @@ test.each([
   [[...apns, ...ids, "--subject", "x"], "push set apns knows no option --subject"],
   [[...apns, ...ids, "--private-key", "x"], "push set apns knows no option --private-key"],
   [["push", "set", "fcm", "--app", key, "--service-account", "vapid.key"], "vapid.key is not JSON"],
+  [["trunk", "add", ...least], "trunk add needs --password-file"],
+  [["trunk", "add", ...trunk, "--password-file", "trunk.txt"], "trunk add needs --from-domain"],
+  [["trunk", "add", ...least, "--password", "x"], "trunk add knows no option --password"],
+  // Who leaves the numbers out does not mean all of them.
+  [["trunk", "replace", "id", ...least], "trunk replace needs --prefixes"],
   [webpush, "give --generate, or both of"],
   [[...webpush, "--generate", ...pair], "give --generate, or both of"],
   [[...webpush, "--public-key", "x"], "give --generate, or both of"],

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArguments, UsageError, usage } from "./carillon-arguments.mjs";
+import { checkInWords, trunkLine } from "./lib/trunk-words.mjs";
 
 /**
  * @typedef {import("./carillon-arguments.mjs").Request} Request
@@ -48,7 +49,7 @@ function targetOf(/** @type {Options} */ options) {
 
 function readText(/** @type {string} */ path) {
   try {
-    return readFileSync(path, "utf8");
+    return readFileSync(path === "-" ? 0 : path, "utf8");
   } catch (error) {
     throw new Failure(`${path} cannot be read (${/** @type {NodeJS.ErrnoException} */ (error).code})`);
   }
@@ -102,6 +103,7 @@ async function readAll(/** @type {Target} */ target, /** @type {Request} */ { pa
 function format(/** @type {string} */ command, /** @type {unknown} */ answer) {
   if (answer === undefined) return "done";
   if (Array.isArray(answer)) return answer.map(line).join("\n") || "none";
+  if (command === "trunk check") return checkInWords(/** @type {object} */ (answer));
   const fields = Object.entries(/** @type {Record<string, unknown>} */ (answer));
   if (command === "user token") return fields.map(([, token]) => token).join("");
   return fields
@@ -109,9 +111,10 @@ function format(/** @type {string} */ command, /** @type {unknown} */ answer) {
     .join("\n");
 }
 
-/** @param {{ provider: string, id: string, [shown: string]: unknown } | { userId: string, blocked: boolean } | { applicationKey: string, name: string, accountId: string, secrets: { id: string }[] }} entry */
+/** @param {{ provider: string, id: string, [shown: string]: unknown } | { fromDomain: string, id: string, [shown: string]: unknown } | { userId: string, blocked: boolean } | { applicationKey: string, name: string, accountId: string, secrets: { id: string }[] }} entry */
 function line(entry) {
   if ("provider" in entry) return credentialLine(entry);
+  if ("fromDomain" in entry) return trunkLine(entry);
   if ("userId" in entry) return [entry.userId, entry.blocked ? "blocked" : ""].join("  ").trimEnd();
   const secrets = entry.secrets.map(({ id }) => id).join(" ");
   return [entry.applicationKey, entry.name, `(${entry.accountId})`, `secrets: ${secrets}`].join("  ");
