@@ -97,13 +97,21 @@ export class AudioController {
   play(call: Call, element = this.#elements.get(call) ?? newAudio()): void {
     if (!element) return;
     this.#elements.set(call, element);
-    this.#start(call, element);
+    element.muted = call.held;
+    // Once more after the answer only where the browser refused before: now the person has clicked.
+    if (element.srcObject === call.incomingStream && !element.paused) return;
+    element.autoplay = true;
+    element.srcObject = call.incomingStream ?? null;
+    if (this.#output) this.#route(element).catch(() => {});
+    element.play()?.catch((error: unknown) => {
+      if (this.#elements.get(call) === element) this.#log("warning", "media", `Not played yet: ${error}`);
+    });
   }
 
   /** @internal */
-  setPlayout(call: Call, on: boolean): void {
+  quieten(call: Call): void {
     const element = this.#elements.get(call);
-    if (element) element.muted = !on;
+    if (element) element.muted = call.held;
   }
 
   /** @internal */
@@ -118,19 +126,6 @@ export class AudioController {
     this.stopPlayingSound();
     this.disableAutomaticAudioRouting();
     for (const call of [...this.#elements.keys()]) this.detach(call);
-  }
-
-  #start(call: Call, element: Output): void {
-    element.muted = call.held;
-    // Once more after the answer only where the browser refused before: now the person has clicked.
-    if (element.srcObject === call.incomingStream && !element.paused) return;
-    element.autoplay = true;
-    element.srcObject = call.incomingStream ?? null;
-    if (this.#output) this.#route(element).catch(() => {});
-    element.play()?.catch((error: unknown) => {
-      if (this.#elements.get(call) !== element) return;
-      this.#log("warning", "media", `Not played yet: ${error}`);
-    });
   }
 
   async #route(element: Output): Promise<void> {

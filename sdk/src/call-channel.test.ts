@@ -59,7 +59,6 @@ class Line {
     this.#up = false;
     this.#toServer = [];
     this.#toClient = [];
-    this.channel.offline();
   }
 
   resume(): void {
@@ -137,8 +136,8 @@ test("a call that the server has forgotten is lost; one that it never saw is sta
 
   const fresh = new CallChannel("b", undefined, false, connection, () => {});
   void fresh.send({ op: "start", to: "bob", video: false, headers: {}, offer: { type: "offer", sdp: "" } });
-  fresh.offline();
   fresh.resume();
+  fresh.online();
   expect(fresh.synced({ type: "synced", callId: "b", n: 0, unknown: true })).toBe(true);
   expect(posted).toEqual(["start", "start"]);
 });

@@ -15,6 +15,8 @@ interface Operation {
 }
 
 export class CallChannel {
+  readonly callId: string;
+  readonly origin: string | undefined;
   readonly #connection: Pick<Connection, "post">;
   /** The acknowledgement travelled with an operation. */
   readonly #acknowledged: (callId: string) => void;
@@ -26,12 +28,14 @@ export class CallChannel {
   #outbox: Operation[] = [];
 
   constructor(
-    readonly callId: string,
-    readonly origin: string | undefined,
+    callId: string,
+    origin: string | undefined,
     incoming: boolean,
     connection: Pick<Connection, "post">,
     acknowledged: (callId: string) => void,
   ) {
+    this.callId = callId;
+    this.origin = origin;
     this.#connection = connection;
     this.#acknowledged = acknowledged;
     this.#known = incoming;
@@ -73,12 +77,9 @@ export class CallChannel {
     return this.position;
   }
 
-  offline(): void {
-    for (const operation of this.#outbox) operation.sent = false;
-  }
-
-  /** After welcome. */
+  /** After welcome: what went out on the socket before may not have arrived. */
   online(): void {
+    for (const operation of this.#outbox) operation.sent = false;
     this.#flush();
   }
 

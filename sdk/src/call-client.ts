@@ -113,11 +113,6 @@ export class CallClient extends Emitter<CallClientEvents> {
   }
 
   /** @internal */
-  offline(): void {
-    for (const channel of this.#channels.values()) channel.offline();
-  }
-
-  /** @internal */
   nudge(): void {
     for (const call of this.#calls.values()) call.nudge();
   }

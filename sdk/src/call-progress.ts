@@ -9,6 +9,8 @@ type Step = "progressing" | "ringing" | "answered" | "established";
 export class CallProgress {
   readonly #runtime: Runtime;
   readonly #serverNow: () => number;
+  /** On the server's clock. */
+  times: CallTimes;
   state: CallState = "initiating";
   endCause: EndCause = "none";
   error: CarillonError | undefined;
@@ -20,12 +22,8 @@ export class CallProgress {
   readonly #started: number;
   #answeredAt = 0;
 
-  constructor(
-    runtime: Runtime,
-    serverNow: () => number,
-    /** On the server's clock. */
-    public times: CallTimes,
-  ) {
+  constructor(runtime: Runtime, serverNow: () => number, times: CallTimes) {
+    this.times = times;
     this.#runtime = runtime;
     this.#serverNow = serverNow;
     this.#started = runtime.now();

@@ -175,13 +175,11 @@ export class Call extends Emitter<CallEvents> {
 
   /** Neither side hears or sees the other, until {@link resume}. */
   hold(): void {
-    this.local.set({ held: true });
-    this.#context.audio.setPlayout(this, false);
+    this.#hold(true);
   }
 
   resume(): void {
-    this.local.set({ held: false });
-    this.#context.audio.setPlayout(this, true);
+    this.#hold(false);
   }
 
   /** Keeps the camera and sends no picture. */
@@ -357,8 +355,7 @@ export class Call extends Emitter<CallEvents> {
   #measured(quality: CallQuality): void {
     this.#averages.add(quality);
     this.emit("quality", quality);
-    const now = warnings(quality);
-    for (const reason of ["loss", "roundTrip", "jitter"] as const) this.#warn(reason, now.includes(reason));
+    for (const [reason, active] of warnings(quality)) this.#warn(reason, active);
   }
 
   #warn(reason: QualityReason, active: boolean): void {
@@ -366,6 +363,11 @@ export class Call extends Emitter<CallEvents> {
     if (active) this.#warned.add(reason);
     else this.#warned.delete(reason);
     this.emit("qualityWarning", { reason, active, quality: this.getQuality() ?? {} });
+  }
+
+  #hold(held: boolean): void {
+    this.local.set({ held });
+    this.#context.audio.quieten(this);
   }
 
   #mustLive(): void {

@@ -72,12 +72,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
     must(environmentHost, "environmentHost: missing");
     this.#options = { ...options };
     this.userId = userId;
-    const { fetch, WebSocket } = options;
-    this.#runtime = defaultRuntime({
-      ...(fetch && { fetch }),
-      ...(WebSocket && { WebSocket }),
-      ...options.runtime,
-    });
+    this.#runtime = defaultRuntime(options);
     this.#starting = new Starting(this.#runtime, (error) => this.#failed(error));
     const baseUrl = baseUrlOf(environmentHost);
     const storage = options.storage ?? defaultStorage();
@@ -278,7 +273,6 @@ export class CarillonClient extends Emitter<ClientEvents> {
       }),
       onOnline: (welcome) => this.#online(welcome),
       onOffline: () => {
-        this.callClient.offline();
         this.messageClient.offline();
         this.emit("connection", { online: false });
       },

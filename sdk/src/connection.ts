@@ -119,14 +119,14 @@ export class Connection {
 
   /** Asks something idempotent: sent again after a drop, settles within 15 s. */
   request<T extends object>(frame: RequestFrame): Promise<T> {
-    const { runtime } = this.#options;
     return new Promise((resolve, reject) => {
-      const timer = runtime.setTimeout(() => {
+      const alarm = new Alarm(this.#options.runtime);
+      alarm.set(timers.request, () => {
         this.#pending.delete(id);
         reject(makeError("networkLost"));
-      }, timers.request);
+      });
       const id = this.#ask(frame, true, (answer) => {
-        runtime.clearTimeout(timer);
+        alarm.clear();
         if (answer.ok) resolve(answer.value as T);
         else reject(new CarillonError(answer.error));
       });

@@ -6,8 +6,8 @@ import {
   isUserId,
 } from "../../protocol";
 
-/** What an error is about: the server's answer, the way to it, microphone and camera, or the client. */
-export type ErrorDomain = "api" | "network" | "media" | "session";
+/** What an error is about: the server's answer, the phone network, the way to the server, microphone and camera, or the client. */
+export type ErrorDomain = "api" | "sip" | "network" | "media" | "session";
 
 const domains: Partial<Record<ErrorName, ErrorDomain>> = {
   networkLost: "network",
@@ -54,7 +54,7 @@ export class CarillonError extends Error {
 
 /** An error that the client finds by itself. */
 export function makeError(name: ClientErrorName, detail?: string, cause?: unknown): CarillonError {
-  return new CarillonError(clientErrorBody(name, detail ? { detail } : {}), cause);
+  return new CarillonError(clientErrorBody(name, { detail }), cause);
 }
 
 /** @throws CarillonError `invalidUse` unless it is so. */

@@ -6,6 +6,8 @@ import type { Devices, LocalTracks } from "./devices";
 type Kind = "audio" | "video";
 
 export class LocalMedia {
+  /** Undefined without WebRTC, where the call fails before it opens anything. */
+  readonly stream: MediaStream | undefined;
   readonly #devices: Devices;
   /** The state changed: the other side's display is told. */
   readonly #changed: () => void;
@@ -21,12 +23,8 @@ export class LocalMedia {
   /** The camera was on when screen sharing began. */
   #cameraBefore = false;
 
-  constructor(
-    /** Undefined without WebRTC, where the call fails before it opens anything. */
-    readonly stream: MediaStream | undefined,
-    devices: Devices,
-    changed: () => void,
-  ) {
+  constructor(stream: MediaStream | undefined, devices: Devices, changed: () => void) {
+    this.stream = stream;
     this.#devices = devices;
     this.#changed = changed;
   }

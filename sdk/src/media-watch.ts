@@ -113,9 +113,9 @@ export class MediaWatch {
       !this.#flowing &&
       this.#connectedAt > 0 &&
       this.#runtime.now() - this.#connectedAt <= timers.fastFor &&
-      hasSources(pc);
+      sources(pc) !== undefined;
     // Cheap and exact, where getStats() is cached by the browser; but not in every runtime.
-    if (!this.#flowing && !this.#ever && pc.connectionState === "connected" && heard(pc)) this.#came();
+    if (!this.#flowing && !this.#ever && pc.connectionState === "connected" && sources(pc)) this.#came();
     if (!hurries()) await this.#sample();
     if (this.#stopped) return;
     this.#schedule(hurries() ? timers.fast : this.#flowing ? timers.sample : timers.slow);
@@ -160,14 +160,8 @@ export class MediaWatch {
   }
 }
 
-function audioReceivers(pc: RTCPeerConnection): RTCRtpReceiver[] {
-  return pc.getReceivers().filter(({ track }) => track.kind === "audio");
-}
-
-function hasSources(pc: RTCPeerConnection): boolean {
-  return audioReceivers(pc).some((receiver) => !!receiver.getSynchronizationSources);
-}
-
-function heard(pc: RTCPeerConnection): boolean {
-  return audioReceivers(pc).some((receiver) => (receiver.getSynchronizationSources?.().length ?? 0) > 0);
+/** So many voices come in; undefined where the runtime does not say. */
+function sources(pc: RTCPeerConnection): number | undefined {
+  const receiver = pc.getReceivers().find(({ track }) => track.kind === "audio");
+  return receiver?.getSynchronizationSources?.().length;
 }

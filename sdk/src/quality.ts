@@ -82,8 +82,7 @@ export function readSample(report: Iterable<[string, unknown]>, at: number, prev
     localCandidate: stats.get(pair?.localCandidateId ?? "")?.candidateType,
     remoteCandidate: stats.get(pair?.remoteCandidateId ?? "")?.candidateType,
   };
-  if (expected > 0)
-    quality.mos = estimateMos(quality.roundTripMs ?? 0, quality.jitterMs ?? 0, quality.lossRatio ?? 0);
+  if (expected > 0) quality.mos = estimateMos(quality);
   return { ...counters, quality };
 }
 
@@ -92,9 +91,9 @@ function times1000(seconds: number | undefined): number | undefined {
 }
 
 /** The E-model with Opus's robustness: delay and loss take from an R of 93.2. Source: ITU-T G.107. */
-export function estimateMos(roundTripMs: number, jitterMs: number, lossRatio: number): number {
+export function estimateMos({ roundTripMs = 0, jitterMs = 0, lossRatio = 0 }: CallQuality): number {
   const delay = roundTripMs / 2 + jitterMs * 2 + 20;
-  const delayImpairment = 0.024 * delay + (delay > 177.3 ? 0.11 * (delay - 177.3) : 0);
+  const delayImpairment = 0.024 * delay + 0.11 * Math.max(0, delay - 177.3);
   const lossPercent = lossRatio * 100;
   const lossImpairment = (95 * lossPercent) / (lossPercent + 20);
   const r = Math.max(0, Math.min(100, 93.2 - delayImpairment - lossImpairment));
@@ -104,11 +103,11 @@ export function estimateMos(roundTripMs: number, jitterMs: number, lossRatio: nu
 /** Why a call may sound bad now. */
 export type QualityReason = "loss" | "roundTrip" | "jitter" | "mediaLost";
 
-/** The reasons that a quality gives for a warning. */
-export function warnings(quality: CallQuality): QualityReason[] {
-  const reasons: QualityReason[] = [];
-  if ((quality.lossRatio ?? 0) > 0.05) reasons.push("loss");
-  if ((quality.roundTripMs ?? 0) > 400) reasons.push("roundTrip");
-  if ((quality.jitterMs ?? 0) > 50) reasons.push("jitter");
-  return reasons;
+/** Whether a quality gives reason for a warning. */
+export function warnings({ roundTripMs = 0, jitterMs = 0, lossRatio = 0 }: CallQuality) {
+  return [
+    ["loss", lossRatio > 0.05],
+    ["roundTrip", roundTripMs > 400],
+    ["jitter", jitterMs > 50],
+  ] as const;
 }

@@ -1,3 +1,4 @@
+import type { CarillonClientOptions } from "./client-types";
 import { type Locks, openTabChannel, type TabChannel } from "./tabs";
 
 /** What a {@link Runtime} needs of a WebSocket. */
@@ -49,20 +50,20 @@ export interface WebRtc {
 }
 
 /** The surroundings as they are; looked up at each use, so that importing touches nothing. */
-export function defaultRuntime(given: Partial<Runtime>): Runtime {
-  const random = given.random ?? Math.random;
+export function defaultRuntime(given: CarillonClientOptions): Runtime {
+  const { random = Math.random } = given.runtime ?? {};
   return {
     now: () => Date.now(),
     random,
     uuid: () => globalThis.crypto?.randomUUID?.() ?? makeUuid(random),
     setTimeout: (callback, ms) => setTimeout(callback, ms),
     clearTimeout: (timer) => clearTimeout(timer),
-    fetch: (url, init) => fetch(url, init),
-    WebSocket: globalThis.WebSocket as SocketClass | undefined,
+    fetch: given.fetch ?? ((url, init) => fetch(url, init)),
+    WebSocket: given.WebSocket ?? (globalThis.WebSocket as SocketClass | undefined),
     page: browserPage(),
     locks: globalThis.navigator?.locks as Locks | undefined,
     tabs: openTabChannel,
-    ...given,
+    ...given.runtime,
   };
 }
 

@@ -9,21 +9,18 @@ import { sdkVersion } from "./version";
 
 /** Means of the numbers over the call, and the latest names. */
 export class QualityAverage {
-  readonly #sums: Record<string, { sum: number; count: number }> = {};
-  #latest: CallQuality = {};
+  readonly result: CallQuality = {};
+  readonly #counts: Record<string, number> = {};
 
   add(quality: CallQuality): void {
-    this.#latest = { ...this.#latest, ...quality };
+    const result = this.result as Record<string, unknown>;
     for (const [name, value] of Object.entries(quality)) {
-      if (typeof value !== "number") continue;
-      const { sum, count } = this.#sums[name] ?? { sum: 0, count: 0 };
-      this.#sums[name] = { sum: sum + value, count: count + 1 };
+      if (value === undefined) continue;
+      const { [name]: mean = value } = result;
+      const { [name]: before = 0 } = this.#counts;
+      this.#counts[name] = before + 1;
+      result[name] = typeof value === "number" ? mean + (value - mean) / (before + 1) : value;
     }
-  }
-
-  get result(): CallQuality {
-    const means = Object.entries(this.#sums).map(([name, { sum, count }]) => [name, sum / count]);
-    return { ...this.#latest, ...Object.fromEntries(means) };
   }
 }
 
