@@ -1,8 +1,7 @@
 /** A relay of our own: coturn on a free port of 127.0.0.1, with a shared secret. */
 
 import { createSocket } from "node:dgram";
-import { existsSync } from "node:fs";
-import { freePort, killTree, startProgram, until } from "./programs";
+import { findProgram, freePort, killTree, startProgram, until } from "./programs";
 
 export interface Relay {
   port: number;
@@ -16,17 +15,12 @@ const secret = "relay-secret-of-the-tests";
 /** Starts one; on a given port, it takes the place of one that was there. */
 export async function startRelay(given?: number): Promise<Relay> {
   const port = given ?? (await freePort());
-  const program = startProgram(
-    process.env.TURNSERVER_PATH ??
-      ["/usr/bin/turnserver", "/usr/sbin/turnserver"].find(existsSync) ??
-      "turnserver",
-    [
-      ...["-n", "--no-cli", "--no-tls", "--no-dtls", "--log-file", "stdout", "--pidfile", ""],
-      ...["--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1", "--listening-port", String(port)],
-      ...["--allow-loopback-peers", "--realm", "carillon.test"],
-      ...["--use-auth-secret", "--static-auth-secret", secret],
-    ],
-  );
+  const program = startProgram(findProgram("turnserver"), [
+    ...["-n", "--no-cli", "--no-tls", "--no-dtls", "--log-file", "stdout", "--pidfile", ""],
+    ...["--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1", "--listening-port", String(port)],
+    ...["--allow-loopback-peers", "--realm", "carillon.test"],
+    ...["--use-auth-secret", "--static-auth-secret", secret],
+  ]);
   let ended = false;
   program.exited.then(
     () => {

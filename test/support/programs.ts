@@ -86,6 +86,12 @@ export function startProgram(command: string, args: string[], env: Record<string
   return { process: child, pid: child.pid ?? -1, output: () => output, exited };
 }
 
+/** Where a program of the system is; those of daemons are often off the path of users. Set: `{NAME}_PATH`. */
+export function findProgram(name: string): string {
+  const set = process.env[`${name.toUpperCase()}_PATH`];
+  return set ?? [`/usr/bin/${name}`, `/usr/sbin/${name}`].find((path) => existsSync(path)) ?? name;
+}
+
 /** A browser to drive: CHROMIUM_PATH, or the system's. Errors: there is none. */
 export function browserPath(): string {
   const places = [
