@@ -4,6 +4,7 @@ import { cors } from "hono/cors";
 import { createMiddleware } from "hono/factory";
 import { routePath } from "hono/route";
 import { log, newReference } from "../core/log";
+import { serverLimits } from "../protocol";
 import type { EdgeEnv } from "./context";
 import { asAdministrator, asApplication, asInstance } from "./guards";
 import { limitGuesses } from "./rate-limit";
@@ -11,6 +12,7 @@ import { readBody, refuse, refuseWith } from "./respond";
 import { admin } from "./routes/admin";
 import { calls } from "./routes/calls";
 import { connect } from "./routes/connect";
+import { credits } from "./routes/credits";
 import { health } from "./routes/health";
 import { history } from "./routes/history";
 import { iceServers } from "./routes/ice-servers";
@@ -42,12 +44,15 @@ const logged = createMiddleware<EdgeEnv>(async (context, next) => {
   });
 });
 
-const withBody = createMiddleware<EdgeEnv>(async (context, next) => {
-  const body = await readBody(context.req.raw);
-  if (!body.ok) return refuse(context, body.error);
-  context.set("body", body.value);
-  return next();
-});
+/** Reads the body, where none that takes more has read it before. */
+const withBody = (max: number) =>
+  createMiddleware<EdgeEnv>(async (context, next) => {
+    if (context.var.body) return next();
+    const body = await readBody(context.req.raw, max);
+    if (!body.ok) return refuse(context, body.error);
+    context.set("body", body.value);
+    return next();
+  });
 
 /** No cookie is ever read, so that any page may ask. */
 const crossOrigin = cors({
@@ -64,7 +69,10 @@ app.use(logged);
 app.route("/health", health);
 // Before the rest, which would change the headers of an upgrade.
 app.get("/v1/connect", connect);
-app.use("/v1/*", crossOrigin, limitGuesses, withBody);
+app.use("/v1/*", crossOrigin, limitGuesses);
+// Of nobody else so much is read.
+app.put("/v1/admin/rates", asAdministrator, withBody(serverLimits.rateCardBytes));
+app.use("/v1/*", withBody(serverLimits.bodyBytes));
 app.route("/v1/instances", instances);
 app.use("/v1/users/*", asApplication).route("/v1/users", users);
 app.use("/v1/calls/*", asApplication).route("/v1/calls", calls);
@@ -74,6 +82,7 @@ app.use("/v1/statistics", asInstance).route("/v1/statistics", statisticsRoute);
 app.use("/v1/ice-servers", asInstance).route("/v1/ice-servers", iceServers);
 app.use("/v1/push/credentials/*", asApplication).route("/v1/push/credentials", pushCredentials);
 app.route("/v1/push", push);
+app.route("/v1/credits", credits);
 app.use("/v1/trunks/*", asApplication).route("/v1/trunks", trunks);
 app.use("/v1/admin/*", asAdministrator).route("/v1/admin", admin);
 

@@ -19,7 +19,7 @@ export interface EdgeEnv extends HonoEnv {
     asOf: number;
     /** The error that the request was answered with. */
     refused: ErrorName;
-    /** The body, at most 128 KiB. */
+    /** The body, at most 128 KiB; of a rate card more. */
     body: Uint8Array<ArrayBuffer>;
   };
 }

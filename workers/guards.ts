@@ -28,13 +28,19 @@ export const asApplication = createMiddleware<EdgeEnv>(async (context, next) => 
   return next();
 });
 
-/** An instance's token, and its hub agrees. Sets `instance` and `application`. */
+/** An instance's token, and its hub agrees. Sets `instance`. */
 export const asInstance = createMiddleware<EdgeEnv>(async (context, next) => {
   const instance = await instanceOf(context, false);
   if (!instance.ok) return refuse(context, instance.error);
   const known = await userHub(context.env, instance.value).check(instance.value.instanceId);
   if (!known.ok) return refuse(context, known.error);
   return next();
+});
+
+/** Either of the two. Sets `application` or `instance`. */
+export const asApplicationOrInstance = createMiddleware<EdgeEnv>((context, next) => {
+  const scheme = context.req.header("authorization")?.trim().split(/\s/)[0]?.toLowerCase();
+  return scheme === "bearer" ? asInstance(context, next) : asApplication(context, next);
 });
 
 /**

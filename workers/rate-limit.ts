@@ -27,7 +27,9 @@ export const limitGuesses = createMiddleware<EdgeEnv>(async (context, next) => {
   const address = addressOf(context);
   if ((heldOff.get(address) ?? 0) > Date.now()) return refuseRate(context);
   await next();
-  if (!guesses.has(context.var.refused) || (await isWithinLimit(context, `guess ${address}`))) return;
+  // Who has shown an instance's token asks for too much, and guesses nothing.
+  if (context.var.instance || !guesses.has(context.var.refused)) return;
+  if (await isWithinLimit(context, `guess ${address}`)) return;
   const oldest = heldOff.keys().next().value;
   if (heldOff.size >= heldOffMax && oldest !== undefined) heldOff.delete(oldest);
   heldOff.delete(address);

@@ -10,7 +10,6 @@ import {
   fail,
   ok,
   type Result,
-  serverLimits,
   statusOf,
 } from "../protocol";
 import type { EdgeEnv } from "./context";
@@ -30,16 +29,15 @@ export function refuseWith(context: Context<EdgeEnv>, name: ErrorName, extra?: E
   return refuse(context, errorBody(name, extra));
 }
 
-/** Reads a body without ever holding more than the limit. Errors: tooLarge. */
-export async function readBody(request: Request): Promise<Result<Uint8Array<ArrayBuffer>>> {
-  const tooLarge = () =>
-    fail("tooLarge", { detail: `The body has more than ${serverLimits.bodyBytes} bytes.` });
-  if (Number(request.headers.get("content-length") ?? 0) > serverLimits.bodyBytes) return tooLarge();
+/** Reads a body without ever holding more than so many bytes. Errors: tooLarge. */
+export async function readBody(request: Request, max: number): Promise<Result<Uint8Array<ArrayBuffer>>> {
+  const tooLarge = () => fail("tooLarge", { detail: `The body has more than ${max} bytes.` });
+  if (Number(request.headers.get("content-length") ?? 0) > max) return tooLarge();
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of request.body ?? []) {
     length += chunk.length;
-    if (length > serverLimits.bodyBytes) return tooLarge();
+    if (length > max) return tooLarge();
     chunks.push(chunk);
   }
   const body = new Uint8Array(length);
@@ -55,11 +53,36 @@ export async function readBody(request: Request): Promise<Result<Uint8Array<Arra
 export function parseBody<T extends z.ZodMiniType>(context: Context<EdgeEnv>, schema: T): Result<z.infer<T>> {
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(context.var.body));
+    json = JSON.parse(decode(context));
   } catch {
     return fail("invalidRequest", { detail: "The body is not JSON." });
   }
   return parseValue(schema, json);
+}
+
+/** The body as a text. Errors: invalidRequest. */
+export function textBody(context: Context<EdgeEnv>): Result<string> {
+  try {
+    return ok(decode(context));
+  } catch {
+    return fail("invalidRequest", { detail: "The body is not UTF-8." });
+  }
+}
+
+function decode(context: Context<EdgeEnv>): string {
+  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(context.var.body);
+}
+
+/** Lines of CSV, as they come. */
+export function csv(context: Context<EdgeEnv>, lines: AsyncGenerator<string>): Response {
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { value, done } = await lines.next();
+      if (done) controller.close();
+      else controller.enqueue(new TextEncoder().encode(value));
+    },
+  });
+  return context.body(body, 200, { "content-type": "text/csv; charset=utf-8; header=present" });
 }
 
 /** The query as a value of the schema. Errors: invalidRequest. */

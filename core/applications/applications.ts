@@ -149,18 +149,18 @@ export async function deleteApplication(store: Store, key: string): Promise<Resu
   return ok(null);
 }
 
-/** Errors: notFound. */
-export async function setCrossApplication(
+/** What an account allows. Errors: notFound. */
+export async function changeAccount(
   store: Store,
   accountId: string,
-  allow: boolean,
+  change: { allowCrossApplication?: boolean; showBalance?: boolean },
 ): Promise<Result<null>> {
   const changed = await database(store.db)
     .update(accounts)
-    .set({ allowCrossApplication: allow })
+    .set(change)
     .where(eq(accounts.id, accountId))
     .returning({ id: accounts.id });
-  return changed.length > 0 ? ok(null) : fail("notFound");
+  return changed.length > 0 ? ok(null) : fail("notFound", { detail: "There is no such account." });
 }
 
 /** Whether a user of one application may call a user of another: one account has both, and allows it. */

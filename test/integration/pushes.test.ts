@@ -1,7 +1,7 @@
 /** How a hub wakes devices. The entrypoint that sends is told apart: what it gets is looked at, and what it would report is said by hand. */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { createApplication, setCrossApplication } from "../../core/applications/applications";
+import { changeAccount, createApplication } from "../../core/applications/applications";
 import type { PushContent } from "../../core/push/content";
 import { CallSession } from "../../durable-objects/call-session/call-session";
 import { callSession, userHub } from "../../durable-objects/names";
@@ -340,7 +340,7 @@ describe("between two applications", () => {
       await createApplication(store, { name: "caller", account }),
       await createApplication(store, { name: "callee", account }),
     ];
-    await setCrossApplication(store, account, true);
+    await changeAccount(store, account, { allowCrossApplication: true });
     const user = { applicationKey: callee.applicationKey, userId: "bob" };
     const instanceId = await register("bob", callee.applicationKey);
     await userHub(bindings, user).setPushDevice(instanceId, iphone);

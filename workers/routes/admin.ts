@@ -1,4 +1,4 @@
-/** `/v1/admin`: applications, their secrets, push credentials, trunks, and users. Needs the administrator. */
+/** `/v1/admin`: applications, their secrets, push credentials, trunks and users; accounts; rates. Needs the administrator. */
 import { Hono } from "hono";
 import { z } from "zod/mini";
 import {
@@ -7,7 +7,6 @@ import {
   listApplications,
   revokeSecret,
   rotateSecret,
-  setCrossApplication,
 } from "../../core/applications/applications";
 import { issueRegistrationToken } from "../../core/authentication/registration-token";
 import { isUserId } from "../../protocol";
@@ -16,7 +15,9 @@ import { ofApplication } from "../guards";
 import { parseBody, parseQuery, refuse, refuseWith } from "../respond";
 import { startRevocation } from "../revocation";
 import { applicationKey, between, pageLimit, pageOf, text } from "../schemas";
+import { accounts } from "./accounts";
 import { pushCredentials } from "./push-credentials";
+import { rates } from "./rates";
 import { trunks } from "./trunks";
 import { users } from "./users";
 
@@ -28,7 +29,6 @@ const rotation = z.object({
   keepOld: z._default(z.boolean(), true),
   revokeInstances: z._default(z.boolean(), false),
 });
-const crossApplication = z.object({ allowCrossApplication: z.boolean() });
 const lifetime = z.object({ ttlSeconds: z._default(between(60, 86_400), 3_600) });
 const page = z.object({ cursor: z.optional(applicationKey), limit: pageLimit });
 
@@ -107,14 +107,5 @@ const applications = new Hono<EdgeEnv>()
 
 export const admin = new Hono<EdgeEnv>()
   .route("/applications", applications)
-  .patch("/accounts/:id", async (context) => {
-    const what = parseBody(context, crossApplication);
-    if (!what.ok) return refuse(context, what.error);
-    const { allowCrossApplication } = what.value;
-    const set = await setCrossApplication(
-      storeOf(context.env),
-      context.req.param("id"),
-      allowCrossApplication,
-    );
-    return set.ok ? context.body(null, 204) : refuse(context, set.error);
-  });
+  .route("/accounts", accounts)
+  .route("/rates", rates);
