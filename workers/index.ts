@@ -7,6 +7,7 @@ import { forgetOldMessages } from "../core/messages/retention";
 import { forgetOldFeedback } from "../core/push/feedback";
 import type { Env } from "../durable-objects/env";
 import type { LaterPush } from "../durable-objects/push-queue";
+import { settleAbandoned } from "./abandoned";
 import { app } from "./app";
 import { consumePushes } from "./push/queue";
 import { continueRevocations } from "./revocation";
@@ -27,6 +28,7 @@ export default {
     const tasks = [
       continueRevocations(env, reference),
       continueUserDeletions(env, reference),
+      settleAbandoned(env, reference, now),
       forgetSignatures(env.DB, now),
       forgetOldFeedback(env.DB, now),
       ...archives(env).map(async (db) => forgetOldCalls(db, now, retentionDays(env.RETENTION_DAYS))),
