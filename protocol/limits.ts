@@ -77,6 +77,9 @@ export const serverLimits = {
   /** A provider token is made at most so often, for a key. */
   providerTokenMinutes: 20,
   ringSeconds: 45,
+  /** What +46000000000 says, and for how long. */
+  promptPath: "/prompts/connected.mp3",
+  promptSeconds: 8,
   trunksPerApplication: 20,
   /** Of a trunk, prefixes and SIP domains each. */
   trunkRules: 1_000,

@@ -1,8 +1,9 @@
 /** Call records and what the parties measured: written once at the end of a call, read by REST. */
-import { and, desc, eq, gte, inArray, lt, or } from "drizzle-orm";
+import { and, desc, eq, gte, inArray, isNull, lt, or } from "drizzle-orm";
 import type { CallStatistics, CallTimes, EndCause } from "../../protocol";
 import { database } from "../db/database";
 import { callStatistics, calls, deletedUsers } from "../db/schema";
+import type { Line } from "./call-data";
 
 /** A call that has ended. It belongs to the caller's application. */
 export interface CallRecord {
@@ -10,16 +11,26 @@ export interface CallRecord {
   callId: string;
   callerUserId: string;
   calleeApplicationKey: string;
+  /** Of a line its number or address. */
   calleeUserId: string;
+  /** Missing when the callee is a user. */
+  line?: Line;
   video: boolean;
   times: CallTimes;
   endCause: EndCause;
   /** A code of the error table, when an error ended it. */
   errorCode?: number;
+  /** Of a phone call, micro-units. */
+  cost?: number;
 }
 
 /** A record as it is read: with the time from established to ended, milliseconds. */
-export type StoredCall = Omit<CallRecord, "errorCode"> & { errorCode: number | null; duration: number };
+export type StoredCall = Omit<CallRecord, "errorCode" | "line" | "cost"> & {
+  line: Line | null;
+  errorCode: number | null;
+  cost: number | null;
+  duration: number;
+};
 
 /** Who measured, and what. */
 export interface StoredStatistics {
@@ -47,8 +58,8 @@ export function callDuration(times: CallTimes): number {
  * is not written. `db` is what `archiveFor` gives for the application.
  */
 export async function writeCallRecord(db: D1Database, record: CallRecord): Promise<void> {
-  const { applicationKey, calleeApplicationKey, callerUserId, calleeUserId, times } = record;
-  const parties = [callerUserId, ...(calleeApplicationKey === applicationKey ? [calleeUserId] : [])];
+  const { applicationKey, calleeApplicationKey, callerUserId, calleeUserId, line, times } = record;
+  const parties = [callerUserId, ...(calleeApplicationKey === applicationKey && !line ? [calleeUserId] : [])];
   const [gone] = await database(db)
     .select({ userId: deletedUsers.userId })
     .from(deletedUsers)
@@ -98,8 +109,12 @@ export async function listCalls(
           ? undefined
           : or(
               eq(calls.callerUserId, userId),
-              // A user of another application may have the same id.
-              and(eq(calls.calleeUserId, userId), eq(calls.calleeApplicationKey, applicationKey)),
+              // A user of another application, or a number, may have the same id.
+              and(
+                eq(calls.calleeUserId, userId),
+                eq(calls.calleeApplicationKey, applicationKey),
+                isNull(calls.line),
+              ),
             ),
       ),
     )

@@ -2,7 +2,9 @@
  * The data of one call: everything that its session has to remember, as one plain value that goes
  * into storage as it is.
  */
+
 import type { CallEvent, CallState, CallTimes, EndCause, ErrorBody } from "../../protocol";
+import type { Rate } from "../credits/rate";
 
 export type Side = "caller" | "callee";
 
@@ -53,8 +55,30 @@ export interface Deadlines {
   calleeAway?: number;
   /** Look whether both sides are still there: a crash of the server tells nobody. */
   probe?: number;
+  /** Ask for more credit, while what is held pays still. */
+  fund?: number;
+  /** What is held pays no longer. */
+  broke?: number;
+  /** The recording of the test number is over. */
+  prompt?: number;
   /** Write the record, then forget the call. */
   linger?: number;
+}
+
+/** What a phone call is paid with. */
+export interface Bill {
+  accountId: string;
+  rate: Rate;
+  /** ISO 4217. */
+  currency: string;
+  /** Reserved for it, micro-units. */
+  held: number;
+  /** In so many reservations. */
+  slices: number;
+  /** There was no more when it was last asked for. */
+  refused?: boolean;
+  /** What is held is used up, and more is asked for one last time. */
+  askedLate?: boolean;
 }
 
 export interface CallData {
@@ -64,6 +88,10 @@ export interface CallData {
   caller: CallUser & { connection: string };
   /** `connection`: the one that answered. */
   callee: CallUser & { connection?: string };
+  /** Of a phone call, from its reservation on. */
+  bill?: Bill;
+  /** Which side has the other one on hold. */
+  holds?: Partial<Record<Side, boolean>>;
   video: boolean;
   state: CallState;
   cause: EndCause;

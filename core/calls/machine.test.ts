@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { type CallEvent, type CallOperation, type EndCause, serverLimits } from "../../protocol";
 import type { CallData, LogEntry, Side } from "./call-data";
 import { unseen } from "./call-log";
-import { type CallEffect, type CallInput, newCall, nextDeadline, step } from "./machine";
+import type { CallEffect, CallInput } from "./inputs";
+import { newCall, nextDeadline, step } from "./machine";
 
 const application = "196087a1-e815-4bc4-8984-60d8d8a43f1d";
 const alice = { applicationKey: application, userId: "alice" };

@@ -5,69 +5,19 @@
  * Source of the rules: SPEC section 3.
  */
 import {
-  type CallEvent,
   type CallOperation,
-  type EndCause,
   type ErrorBody,
   errorBody,
   fail,
   ok,
-  type Progress,
-  type PushPair,
   type Result,
   serverLimits,
 } from "../../protocol";
 import { type CallData, type CallUser, isSameUser, type Side, sideOf, takesPart } from "./call-data";
 import { acknowledge, isOverfull, tell } from "./call-log";
-
-export type CallInput =
-  /** The callee's hub has offered the call to `devices` connections and wakes others by push. */
-  | {
-      type: "rung";
-      devices: number;
-      /** Devices that are being woken. */
-      pushed: number;
-      pushPairs?: PushPair[];
-      headersOmitted?: boolean;
-      known: boolean;
-      blocked: boolean;
-    }
-  /** No push has reached a device. */
-  | { type: "unreachable" }
-  /** A device of the callee that was woken and is not connected declines. */
-  | { type: "declined"; from: CallUser }
-  | { type: "operation"; from: CallUser; connection: string; n: number; ack: number; op: CallOperation }
-  /** A connection is back, or shows that it is there, and has seen events up to `ack`. */
-  | { type: "present"; from: CallUser; connection: string; ack: number }
-  /** A device that has just connected is offered the call. */
-  | { type: "offered" }
-  /** A side that has been away for too long really has no connection. */
-  | { type: "absent"; side: Side }
-  /** A connection has lost its socket. */
-  | { type: "away"; from: CallUser; connection: string }
-  /** A connection is gone for good. */
-  | { type: "gone"; from: CallUser; connection: string }
-  /** Time has passed. */
-  | { type: "time" };
-
-export type CallEffect =
-  /** Offer the call to the callee's devices, now and as they connect. */
-  | { type: "ring" }
-  /** See whether this side's connection is still there; if not, it is away. */
-  | { type: "probe"; side: Side }
-  /** See whether it is really gone, before the call ends over it: then it is absent. */
-  | { type: "confirmAway"; side: Side }
-  /** The call is over: write its record. */
-  | { type: "record" }
-  /** Nothing more will come: forget the call, once its record is written. */
-  | { type: "forget" };
-
-export interface Step {
-  call: CallData;
-  effects: CallEffect[];
-  /** The answer to an operation. */
-  result: Result<null>;
-}
+import type { CallInput, Step } from "./inputs";
+import { end, hold, other, progress, type Run, ring, take, watchMedia } from "./moves";
+import { fund, goBroke, hearLine, lineReady } from "./phone";
 
 /** What starts a call. */
 export interface NewCall {
@@ -79,7 +29,7 @@ export interface NewCall {
   start: Extract<CallOperation, { op: "start" }>;
 }
 
-/** A new call, not yet offered to anybody, and the effect that offers it. */
+/** A new call, not yet offered to anybody, and the effect that offers it; that to a line is dialled instead. */
 export function newCall(input: NewCall, now: number): Step {
   const { start } = input;
   const ringFor = 1_000 * (start.ringSeconds ?? serverLimits.ringSeconds);
@@ -101,6 +51,7 @@ export function newCall(input: NewCall, now: number): Step {
     deadlines: { ring: now + ringFor },
     probeAfter: 60_000,
   };
+  if (call.callee.line) return { call, effects: [], result: ok(null) };
   tell(call, "callee", {
     event: "incoming",
     from: { userId: addressSeenBy(call.callee, call.caller), displayName: start.displayName },
@@ -130,12 +81,6 @@ export function nextDeadline(call: CallData): number | null {
   return times.length === 0 ? null : Math.min(...times);
 }
 
-interface Run {
-  call: CallData;
-  now: number;
-  effects: CallEffect[];
-}
-
 const done = ok(null);
 
 function react(run: Run, input: CallInput): Result<null> {
@@ -155,6 +100,13 @@ function react(run: Run, input: CallInput): Result<null> {
     return done;
   }
   if (input.type === "declined") return decline(run, input.from);
+  if (input.type === "lineReady") return lineReady(run, input.bill);
+  if (input.type === "refused") {
+    end(run, input.error.name === "insufficientFunds" ? "insufficientFunds" : "failure", input.error);
+    return done;
+  }
+  if (input.type === "line") return hearLine(run, input);
+  if (input.type === "funded" || input.type === "unfunded") return fund(run, input);
 
   const side = sideOf(run.call, input.from, input.connection);
   if (side === null) return fail("notFound");
@@ -202,22 +154,6 @@ function afterRinging(run: Run, rung: Extract<CallInput, { type: "rung" }>): Res
   return done;
 }
 
-function progress(run: Run, progress: Progress): void {
-  if (run.call.state !== "initiating") return;
-  run.call.state = "progressing";
-  run.call.times.progressing = run.now;
-  tell(run.call, "caller", { event: "progressing", ...progress, time: run.now });
-}
-
-function ring(run: Run): void {
-  // A fast device says that it rings before its hub has said that it is there.
-  progress(run, { devices: 1 });
-  if (run.call.state !== "progressing") return;
-  run.call.state = "ringing";
-  run.call.times.ringing = run.now;
-  tell(run.call, "caller", { event: "ringing", time: run.now });
-}
-
 // ---- operations -------------------------------------------------------------------------------
 
 function operate(run: Run, side: Side, input: Extract<CallInput, { type: "operation" }>): Result<null> {
@@ -259,6 +195,7 @@ function carryOut(run: Run, side: Side, input: Extract<CallInput, { type: "opera
         : answer(run, connection, ack, op);
     case "transfer":
       if (!answered) return fail("conflict", { detail: "not answered yet" });
+      if (call.callee.line) return fail("conflict", { detail: "a phone cannot be transferred" });
       if (call.caller.applicationKey !== call.callee.applicationKey) {
         return fail("conflict", { detail: "a call between two applications cannot be transferred" });
       }
@@ -274,6 +211,7 @@ function carryOut(run: Run, side: Side, input: Extract<CallInput, { type: "opera
     case "media":
       // Nothing of the callee reaches the caller before the answer: neither addresses nor state.
       if (side === "callee" && !answered) return fail("conflict", { detail: "withhold it until the answer" });
+      if (op.op === "media") hold(run, side, op.media.held);
       tell(
         call,
         other(side),
@@ -300,35 +238,8 @@ function carryOut(run: Run, side: Side, input: Extract<CallInput, { type: "opera
 type Answer = Extract<CallOperation, { op: "answer" }>;
 
 function answer(run: Run, connection: string, ack: number, op: Answer): Result<null> {
-  const { call, now } = run;
-  ring(run);
-  call.state = "answered";
-  call.times.answered = now;
-  if (call.offered !== 1 || call.pushed) {
-    const event = {
-      event: "ended",
-      cause: "otherDeviceAnswered",
-      times: { ...call.times, ended: now },
-    } as const;
-    tell(call, "callee", event, { except: connection });
-  }
-  call.callee.connection = connection;
-  const former = call.applied[connection] ?? 0;
-  call.applied = {
-    [call.caller.connection]: call.applied[call.caller.connection] ?? 0,
-    [connection]: former,
-  };
-  for (const entry of call.logs.callee.entries) entry.to ??= entry.except ? undefined : connection;
+  take(run, connection, { description: op.description, candidates: op.candidates });
   markPresent(run, "callee", connection, ack);
-  delete call.deadlines.ring;
-  call.deadlines.connect = now + serverLimits.connectSeconds * 1_000;
-  call.deadlines.longest = now + serverLimits.callSecondsMax * 1_000;
-  tell(call, "caller", {
-    event: "answered",
-    description: op.description,
-    candidates: op.candidates,
-    time: now,
-  });
   return done;
 }
 
@@ -343,8 +254,7 @@ function flow(run: Run, side: Side, flowing: boolean): Result<null> {
     call.deadlines.probe = now + call.probeAfter;
     for (const each of ["caller", "callee"] as const) tell(call, each, { event: "established", time: now });
   } else if (call.state === "established") {
-    if (both) delete call.deadlines.mediaLoss;
-    else call.deadlines.mediaLoss ??= now + serverLimits.mediaLossSeconds * 1_000;
+    watchMedia(run);
   }
   return done;
 }
@@ -367,7 +277,7 @@ function decline(run: Run, from: CallUser): Result<null> {
   return done;
 }
 
-// ---- time and end -----------------------------------------------------------------------------
+// ---- time -----------------------------------------------------------------------------
 
 function passTime(run: Run): Result<null> {
   const { call, now } = run;
@@ -379,7 +289,13 @@ function passTime(run: Run): Result<null> {
   else if (due("ring")) end(run, call.times.ringing === undefined ? "timeout" : "noAnswer");
   else if (due("connect") || due("mediaLoss")) end(run, "failure", errorBody("mediaFailed"));
   else if (due("longest")) end(run, "timeout");
-  else if (due("probe")) {
+  else if (due("broke")) goBroke(run);
+  else if (due("prompt")) end(run, "hungUp");
+  else if (due("fund")) {
+    // Should the answer get lost, it is asked again.
+    call.deadlines.fund = now + 5_000;
+    run.effects.push({ type: "fund" });
+  } else if (due("probe")) {
     call.probeAfter = Math.min(call.probeAfter * 2, 15 * 60_000);
     call.deadlines.probe = now + call.probeAfter;
     run.effects.push({ type: "probe", side: "caller" }, { type: "probe", side: "callee" });
@@ -393,25 +309,7 @@ function confirmAway(run: Run, side: Side): void {
   run.effects.push({ type: "confirmAway", side });
 }
 
-function end(run: Run, cause: EndCause, error?: ErrorBody): void {
-  const { call, now } = run;
-  if (call.state === "ended") return;
-  call.state = "ended";
-  call.cause = cause;
-  call.error = error;
-  call.times.ended = now;
-  call.deadlines = { linger: now + serverLimits.lingerSeconds * 1_000 };
-  const event: CallEvent = { event: "ended", cause, times: call.times, error };
-  tell(call, "caller", event);
-  tell(call, "callee", event);
-  run.effects.push({ type: "record" });
-}
-
 // ---- small things -----------------------------------------------------------------------------
-
-function other(side: Side): Side {
-  return side === "caller" ? "callee" : "caller";
-}
 
 /** How one user names another: with the application key where that is another one. */
 function addressSeenBy(viewer: CallUser, user: CallUser): string {

@@ -2,15 +2,17 @@ import { DurableObject } from "cloudflare:workers";
 import { writeCallRecord } from "../../core/calls/archive";
 import { type CallData, isSameUser, sideOf, takesPart } from "../../core/calls/call-data";
 import { unseen } from "../../core/calls/call-log";
-import { type CallEffect, type CallInput, newCall, nextDeadline, step } from "../../core/calls/machine";
+import type { CallEffect, CallInput } from "../../core/calls/inputs";
+import type { LineNews } from "../../core/calls/line";
+import { newCall, nextDeadline, step } from "../../core/calls/machine";
 import { archiveFor } from "../../core/db/database";
 import { log } from "../../core/log";
 import { Alarm } from "../../core/scheduler";
-import { type CallResult, fail, ok, type Result, serverLimits } from "../../protocol";
+import { type CallResult, errorBody, fail, ok, type Result, serverLimits } from "../../protocol";
 import type { Env } from "../env";
-import type { LineNews } from "../sip-dialog/rpc";
 import type { Party, UserAddress } from "../user-hub/rpc";
 import { Deliveries, frameOf, takenElsewhere } from "./deliveries";
+import { dialLine, fundCall, prepareLine, settleCall } from "./line";
 import type { LineParty, SessionRequest, SessionSync } from "./rpc";
 
 /**
@@ -39,8 +41,11 @@ export class CallSession extends DurableObject<Env> {
   /** Carries out an operation of a connection. Errors: notFound, conflict, unavailable. */
   async operate(request: SessionRequest): Promise<Result<CallResult>> {
     const { from, n, ack, op } = request;
-    if (op.op === "start" && !this.#call && !this.#starting) {
-      this.#starting = this.#start(request).finally(() => {
+    // A call to a line that a crash has kept from being dialled is dialled now: nothing of it happens twice.
+    const undialled = this.#call?.callee.line && this.#call.state === "initiating" && this.#isCaller(from);
+    if (op.op === "start" && (!this.#call || undialled) && !this.#starting) {
+      const starting = request.callee?.line ? this.#startLine(request) : this.#start(request);
+      this.#starting = starting.finally(() => {
         this.#starting = null;
       });
       return this.#starting;
@@ -124,8 +129,18 @@ export class CallSession extends DurableObject<Env> {
   }
 
   /** What has become of the leg to a phone or a SIP address. Errors: notFound, conflict (the call is over). */
-  async line(_from: LineParty, _news: LineNews): Promise<Result<null>> {
-    return fail("notFound");
+  async line(from: LineParty, news: LineNews): Promise<Result<null>> {
+    // Not while it starts, which waits for the leg: it was stored before that was dialled.
+    if (!this.#call) await this.#started();
+    const applied = await this.#apply({ type: "line", from, connection: keyOf(from), news });
+    if (news.news === "answered" && applied.ok) this.#log("call.answered", { line: from.line });
+    return applied.ok ? ok(null) : applied;
+  }
+
+  /** It holds credit, and settles that by itself. */
+  async bills(): Promise<boolean> {
+    await this.#started();
+    return this.#call?.bill !== undefined;
   }
 
   override async alarm(): Promise<void> {
@@ -136,23 +151,8 @@ export class CallSession extends DurableObject<Env> {
   // ---- steps ----------------------------------------------------------------------------------
 
   async #start(request: SessionRequest): Promise<Result<CallResult>> {
-    const { from, callId, callee, op, reference } = request;
-    if (op.op !== "start" || !callee) return fail("internal");
-    const { applicationKey, userId } = from;
-    const { call } = newCall(
-      {
-        callId,
-        applicationKey,
-        reference,
-        caller: { applicationKey, userId, connection: keyOf(from) },
-        callee,
-        start: op,
-      },
-      this.clock(),
-    );
-    this.#call = call;
-    this.#deliveries.begin();
-    this.#log("call.started", { user: userId, callee: callee.userId, video: call.video });
+    const call = this.#begin(request);
+    if (!call) return fail("internal");
     // Offered before it is stored: the two take their time side by side, and one row is saved. Should
     // this object die in between, the device's next word finds no call and ends it there, and the
     // caller, who has no answer yet, starts it again.
@@ -164,13 +164,54 @@ export class CallSession extends DurableObject<Env> {
     }
   }
 
+  #begin({ from, callId, callee, op, reference }: SessionRequest): CallData | undefined {
+    if (op.op !== "start" || !callee) return undefined;
+    const { applicationKey, userId } = from;
+    const caller = { applicationKey, userId, connection: keyOf(from) };
+    const { call } = newCall({ callId, applicationKey, reference, caller, callee, start: op }, this.clock());
+    this.#call = call;
+    this.#deliveries.begin();
+    this.#log("call.started", {
+      user: userId,
+      ...(callee.line ? { line: callee.line } : { callee: callee.userId }),
+      video: call.video,
+    });
+    return call;
+  }
+
+  /**
+   * To a phone or a SIP address. Reserved, then stored, then dialled, and each of these may be done
+   * again: so a crash in between costs nobody anything, and the caller, who has no answer yet, tries again.
+   */
+  async #startLine(request: SessionRequest): Promise<Result<CallResult>> {
+    const { op } = request;
+    const call = this.#call ?? this.#begin(request);
+    if (!call || op.op !== "start") return fail("internal");
+    const ready = await prepareLine(this.env, call, this.clock()).catch((error: unknown) => {
+      this.#log("call.prepare.failed", { error: String(error) });
+      return fail("unavailable");
+    });
+    if (!ready.ok) return this.#apply({ type: "refused", error: ready.error }, call.caller.connection);
+    const { bill, trunks } = ready.value;
+    const applied = await this.#apply({ type: "lineReady", bill }, call.caller.connection);
+    if (trunks.length === 0 || this.#call?.state === "ended") return applied;
+    try {
+      await dialLine(this.env, this.#required(), op, trunks);
+      return applied;
+    } catch (error) {
+      this.#log("call.dial.failed", { error: String(error) });
+      return this.#apply({ type: "refused", error: errorBody("unavailable") }, call.caller.connection);
+    }
+  }
+
   /** One step, stored and told to both sides. `asker`: the connection that gets the result. */
   async #apply(input: CallInput, asker?: string): Promise<Result<CallResult>> {
     if (!this.#call) return fail("notFound");
     const before = this.#call;
     const { call, effects, result } = step(before, input, this.clock());
     if (!result.ok) return result;
-    if (isWorthStoring(before, call) || input.type === "rung") this.ctx.storage.kv.put("call", call);
+    const isNew = input.type === "rung" || input.type === "lineReady" || input.type === "refused";
+    if (isNew || isWorthStoring(before, call)) this.ctx.storage.kv.put("call", call);
     this.#call = call;
     if (before.state !== "ended" && call.state === "ended") {
       this.#log("call.ended", { cause: call.cause, error: call.error?.errorCode });
@@ -209,6 +250,9 @@ export class CallSession extends DurableObject<Env> {
       case "record":
         this.ctx.waitUntil(this.#record());
         return;
+      case "fund":
+        this.ctx.waitUntil(this.#fund());
+        return;
       case "forget":
         this.ctx.waitUntil(this.#forget());
         return;
@@ -224,17 +268,25 @@ export class CallSession extends DurableObject<Env> {
     }
   }
 
+  async #fund(): Promise<void> {
+    const funded = await fundCall(this.env.DB, this.#required(), this.clock());
+    if (this.#call) await this.#apply(funded);
+  }
+
   // ---- the end --------------------------------------------------------------------------------
 
   async #record(): Promise<boolean> {
     const call = this.#required();
     try {
+      const cost = await settleCall(this.env.DB, call, this.clock());
       await writeCallRecord(archiveFor(this.env, call.applicationKey), {
         applicationKey: call.applicationKey,
         callId: call.callId,
         callerUserId: call.caller.userId,
         calleeApplicationKey: call.callee.applicationKey,
         calleeUserId: call.callee.userId,
+        line: call.callee.line,
+        cost,
         video: call.video,
         times: call.times,
         endCause: call.cause,
@@ -290,6 +342,7 @@ function isWorthStoring(before: CallData, after: CallData): boolean {
     before.logs.caller.last !== after.logs.caller.last ||
     before.logs.callee.last !== after.logs.callee.last ||
     before.state !== after.state ||
+    before.bill?.held !== after.bill?.held ||
     before.flowing.caller !== after.flowing.caller ||
     before.flowing.callee !== after.flowing.callee ||
     JSON.stringify(before.deadlines) !== JSON.stringify(after.deadlines)

@@ -1,9 +1,10 @@
-import type { CallData, LogEntry, Side } from "../../core/calls/call-data";
-import type { CallInput } from "../../core/calls/machine";
+import type { CallData, CallUser, LogEntry, Side } from "../../core/calls/call-data";
+import { acknowledge } from "../../core/calls/call-log";
+import type { CallInput } from "../../core/calls/inputs";
 import type { CallFrame, CallResult } from "../../protocol";
 import type { Env } from "../env";
-import { userHub } from "../names";
-import type { Ring } from "../user-hub/rpc";
+import { sipDialog, userHub } from "../names";
+import type { Delivery, DeliveryResult, Ring } from "../user-hub/rpc";
 
 interface Session {
   env: Env;
@@ -33,7 +34,8 @@ export class Deliveries {
    */
   constructor(call: CallData | undefined, session: Session) {
     this.#session = session;
-    const last = call && !call.callee.connection ? call.logs.callee.last : 0;
+    const offered = call && !call.callee.connection && !call.callee.line;
+    const last = offered ? call.logs.callee.last : 0;
     // Devices that were pushed hear of the end, the last event, from nobody else.
     this.#sent = { caller: 0, callee: call?.pushed && call.state === "ended" ? last - 1 : last };
   }
@@ -113,6 +115,8 @@ export class Deliveries {
         this.#sent[side] = last;
         this.#failures = 0;
         this.#forgetTold(side, last);
+        // A leg to a phone has stored them: it says nothing of its own accord.
+        if (this.#session.call()[side].line) acknowledge(this.#session.call().logs[side], "", last);
       } catch (error) {
         // The hub was restarted. What it did not take, it gets again; a client knows repetitions by their seq.
         this.#session.log("call.deliver.failed", { side, attempt, error: String(error) });
@@ -135,7 +139,7 @@ export class Deliveries {
   async #deliver(side: Side, entries: LogEntry[], missing: "away" | "absent"): Promise<void> {
     const call = this.#session.call();
     const user = call[side];
-    const { connected } = await userHub(this.#session.env, user).deliver({
+    const { connected } = await this.#carrierOf(user).deliver({
       user,
       frames: entries.map((entry) => ({
         frame: frameOf(call, entry, side),
@@ -158,12 +162,30 @@ export class Deliveries {
     }
   }
 
+  /** Who takes events to a side. */
+  #carrierOf(user: CallUser): { deliver(delivery: Delivery): Promise<DeliveryResult> } {
+    const { env, call } = this.#session;
+    const { applicationKey, callId, callee } = call();
+    if (user.line === "test") return recording(callee);
+    return user.line ? sipDialog(env, applicationKey, callId) : userHub(env, user);
+  }
+
   /** Sees whether a side's connection is there; `missing`: what it means for the call if it is not. */
   probe(side: Side, missing: "away" | "absent"): void {
     if (this.#session.call().state === "ended") return;
     // Should it fail, the deadline asks again.
     this.#session.wait(this.#deliver(side, [], missing).catch(() => {}));
   }
+}
+
+/** Nobody is there: what plays is the caller's own doing. */
+function recording({ connection }: CallData["callee"]) {
+  return {
+    deliver: async (): Promise<DeliveryResult> => ({
+      available: [],
+      connected: connection === undefined ? [] : [connection],
+    }),
+  };
 }
 
 /** An event as a side's connections get it. */

@@ -1,6 +1,7 @@
 /** What a hub asks of a {@link CallSession}. */
+import type { CallUser } from "../../core/calls/call-data";
 import type { CallFrame, CallOperation, EndCause } from "../../protocol";
-import type { Party, UserAddress } from "../user-hub/rpc";
+import type { Party } from "../user-hub/rpc";
 
 /** A leg to a phone or a SIP address, which takes part in a call as a connection does. */
 export type LineParty = Party & { line: "phone" | "sip" };
@@ -12,7 +13,7 @@ export interface SessionRequest {
   ack: number;
   op: CallOperation;
   /** For `start`: the callee, resolved and allowed. */
-  callee?: UserAddress;
+  callee?: CallUser;
   reference: string;
 }
 

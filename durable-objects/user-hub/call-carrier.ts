@@ -1,13 +1,17 @@
 import { mayCall } from "../../core/applications/applications";
+import type { CallUser } from "../../core/calls/call-data";
 import { log } from "../../core/log";
+import { resolveLine } from "../../core/telephony/address";
 import {
   type Ack,
   type CallFrame,
+  type CallOperation,
   type CallPosition,
   type CallRequest,
   type CallResult,
   closeCodes,
   fail,
+  isUserId,
   limits,
   ok,
   parseAddress,
@@ -19,8 +23,8 @@ import { callSession } from "../names";
 import { type Connection, type Connections, partyOf, send } from "./connections";
 import { TokenBucket } from "./rate";
 import type { Ringing } from "./ringing";
-import type { UserAddress } from "./rpc";
 
+type Start = Extract<CallOperation, { op: "start" }>;
 type Session = ReturnType<typeof callSession>;
 
 /** Carries what connections say about calls to the calls' sessions, and back. It decides nothing. */
@@ -52,7 +56,7 @@ export class CallCarrier {
     const connection = this.connections.of(socket);
     const { applicationKey, reference } = connection;
     const starting = op.op === "start";
-    const callee = starting ? await this.#resolve(connection, op.to) : undefined;
+    const callee = starting ? await this.#resolve(connection, op) : undefined;
     if (callee && !callee.ok) return callee;
     const own = connection.calls.some((call) => call.callId === callId);
     const origin = starting ? undefined : frame.origin;
@@ -175,10 +179,12 @@ export class CallCarrier {
     return callSession(this.env, origin ?? applicationKey, callId);
   }
 
-  async #resolve(connection: Connection, to: string): Promise<Result<UserAddress>> {
+  async #resolve(connection: Connection, start: Start): Promise<Result<CallUser>> {
     const wait = this.#starts.take(this.now());
     if (wait > 0) return fail("rateLimited", { detail: "too many calls were started", retryAfter: wait });
-    const { userId, applicationKey = connection.applicationKey } = parseAddress(to);
+    if (start.line) return resolveLine(connection.applicationKey, start);
+    const { userId, applicationKey = connection.applicationKey } = parseAddress(start.to);
+    if (!isUserId(userId)) return fail("invalidValue", { detail: "to: not a user id" });
     if (applicationKey !== connection.applicationKey) {
       if (!(await mayCall(this.env.DB, connection.applicationKey, applicationKey)))
         return fail("userUnknown");
