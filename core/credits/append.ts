@@ -9,7 +9,7 @@
 /** A field of the parameter. */
 export const given = (name: string) => `(?1 ->> '${name}')`;
 
-/** What an account has, by the SQL for its id. */
+/** What an account has, by the SQL for its id: with its table's name, or the ledger's own is meant. */
 export const balanceOf = (account: string) =>
   `ifnull((SELECT balance FROM ledger WHERE account_id = ${account} ORDER BY seq DESC LIMIT 1), 0)`;
 

@@ -43,7 +43,9 @@ export async function readBalance(
   accountId: string,
 ): Promise<{ balance: number; showBalance: boolean } | undefined> {
   const found = await db
-    .prepare(`SELECT ${balanceOf("id")} AS balance, show_balance AS shown FROM accounts WHERE id = ?`)
+    .prepare(
+      `SELECT ${balanceOf("accounts.id")} AS balance, show_balance AS shown FROM accounts WHERE id = ?`,
+    )
     .bind(accountId)
     .first<{ balance: number; shown: number }>();
   return found ? { balance: found.balance, showBalance: found.shown === 1 } : undefined;
@@ -53,7 +55,7 @@ const topUpEntry = `
   SELECT id account_id, 'topUp' kind, ${given("amount")} amount, ${given("entryKey")} key,
     NULL application_key, NULL call_id, ${given("note")} note
   FROM accounts
-  WHERE id = ${given("accountId")} AND ${balanceOf("id")} + ${given("amount")} <= ${amountMax}`;
+  WHERE id = ${given("accountId")} AND ${balanceOf("accounts.id")} + ${given("amount")} <= ${amountMax}`;
 const readTopUp = `
   SELECT ${columns} FROM accounts
   LEFT JOIN ledger ON ledger.account_id = accounts.id AND ledger.key = ${given("entryKey")}

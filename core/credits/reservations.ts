@@ -65,7 +65,7 @@ const priceOfRate = "(((rate ->> 'perMinute') * (rate ->> 'increment') + 59) / 6
 /** The reservation with the price of an increment, and how many of them it gets more. */
 const withGrant = `(
   SELECT *, min(max(1, ${given("wanted")} / price), balance / price) * price added
-  FROM (SELECT *, ${priceOfRate} price, ${balanceOf("account_id")} balance FROM reservations WHERE ${ofCall}))`;
+  FROM (SELECT *, ${priceOfRate} price, ${balanceOf("reservations.account_id")} balance FROM reservations WHERE ${ofCall}))`;
 const holdMore = append(
   `${entryOf("reserve", "-added", sliceKey, withGrant)} AND slices < ${given("slice")} AND added > 0`,
 );
@@ -98,7 +98,7 @@ export async function extend(
 const release = append(entryOf("release", "held", keyOf("release")));
 /** What is released can be charged; more than the account has cannot. */
 const charge = append(
-  entryOf("charge", `-min(${given("cost")}, ${balanceOf("account_id")})`, keyOf("charge")),
+  entryOf("charge", `-min(${given("cost")}, ${balanceOf("reservations.account_id")})`, keyOf("charge")),
 );
 const close = `
   UPDATE reservations SET settled = ${given("now")}, charged = -ifnull((SELECT amount FROM ledger
