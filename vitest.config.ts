@@ -49,7 +49,7 @@ export default defineConfig({
           environment: "node",
           include: [
             "{protocol,core,sdk,softphone,examples,bench,scripts}/**/*.test.ts",
-            "test/push-providers/**/*.test.ts",
+            "test/{push-providers,telephony}/**/*.test.ts",
           ],
           exclude: ["**/node_modules/**", "**/dist/**"],
         },
