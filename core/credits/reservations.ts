@@ -37,7 +37,7 @@ const open = `
   )
   WHERE held >= ${given("least")}
   ON CONFLICT (application_key, call_id) DO NOTHING`;
-const hold = append(`${entryOf("reserve", "-held", sliceKey)} AND slices = 1`);
+const hold = append(entryOf("reserve", "-held", sliceKey));
 const readHeld = `SELECT held, settled FROM reservations WHERE ${ofCall}`;
 
 /**
