@@ -1,5 +1,5 @@
 /** The values that several endpoints read. Each message follows the name of the field. */
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import { byteLength, isApplicationKey, isUserId, isUuid, parseAddress, serverLimits } from "../protocol";
 
 export const applicationKey = z.string().check(z.refine(isApplicationKey, "has to be a lowercase GUID"));

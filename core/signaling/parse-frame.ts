@@ -1,5 +1,5 @@
 /** The door of the active connection: text in, a frame of a precise type or an error out. */
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import {
   areHeaders,
   byteLength,

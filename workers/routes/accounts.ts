@@ -1,6 +1,6 @@
 /** `/v1/admin/accounts`: what an account allows, and its credit. Needs the administrator. */
 import { Hono } from "hono";
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import { changeAccount } from "../../core/applications/applications";
 import { type LedgerEntry, readBalance, refund, topUp } from "../../core/credits/ledger";
 import { amountMax, currencyOf } from "../../core/credits/money";

@@ -1,6 +1,6 @@
 /** `/v1/admin`: applications, their secrets, push credentials, trunks and users; accounts; rates. Needs the administrator. */
 import { Hono } from "hono";
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import {
   createApplication,
   deleteApplication,

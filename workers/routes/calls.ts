@@ -1,6 +1,6 @@
 /** `/v1/calls`: the records of the application's calls. Needs `application`. */
 import { Hono } from "hono";
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import { findCall, listCalls, readStatistics } from "../../core/calls/archive";
 import { archiveFor } from "../../core/db/database";
 import { isUuid } from "../../protocol";

@@ -1,6 +1,6 @@
 /** `/v1/credits`: what the account of an application has, and how that came about. Needs `application` or `instance`. */
 import { Hono } from "hono";
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import { ledgerLines, listLedger, readBalance } from "../../core/credits/ledger";
 import { currencyOf } from "../../core/credits/money";
 import { type EdgeContext, type EdgeEnv, findApplication } from "../context";

@@ -1,6 +1,6 @@
 /** `GET /v1/history`: a conversation of the user whose instance asks. Needs `instance`. */
 import { Hono } from "hono";
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import { archiveFor } from "../../core/db/database";
 import { listConversation } from "../../core/messages/archive-read";
 import { limits } from "../../protocol";

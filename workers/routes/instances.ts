@@ -1,6 +1,6 @@
 /** `/v1/instances`: a device registers, renews its token, logs out. */
 import { Hono } from "hono";
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import type { Application } from "../../core/applications/applications";
 import { noteUser } from "../../core/applications/users";
 import { issueInstanceToken } from "../../core/authentication/instance-token";

@@ -1,6 +1,6 @@
 /** `/v1/messages`: the application sends messages, and reads its users' history. Needs `application`. */
 import { Hono } from "hono";
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import { archiveFor } from "../../core/db/database";
 import { findMessages, listConversation, listUserMessages } from "../../core/messages/archive-read";
 import { newMessageId } from "../../core/messages/message-id";

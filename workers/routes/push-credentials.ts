@@ -1,6 +1,6 @@
 /** `/v1/push/credentials`, and the same below an application for the administrator. Needs `application`. */
 import { Hono } from "hono";
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import { checkPushCredential, makeVapidCredential } from "../../core/push/check-credential";
 import {
   listPushCredentials,

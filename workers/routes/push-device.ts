@@ -1,5 +1,5 @@
 /** The body of `PUT /v1/push/device`. */
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import { isBase64Url, isPublicKey } from "../../core/push/key-forms";
 import { isPushEndpoint } from "../../core/push/web-push-endpoint";
 import { fail, ok, type PushDevice, type Result } from "../../protocol";

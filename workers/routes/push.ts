@@ -1,6 +1,6 @@
 /** `/v1/push`: how an instance is woken, declining a call from its push, and what became of dead tokens. */
 import { Hono } from "hono";
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import { fromBase64, toBase64 } from "../../core/authentication/bytes";
 import { listPushCredentials } from "../../core/push/credential-store";
 import { isDeclineKey } from "../../core/push/decline-key";

@@ -1,6 +1,6 @@
 /** `POST /v1/statistics`: what a party's SDK measured of a call. Needs `instance`. */
 import { Hono } from "hono";
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import { mayCall } from "../../core/applications/applications";
 import { findCall, type StoredCall, writeStatistics } from "../../core/calls/archive";
 import { archiveFor } from "../../core/db/database";

@@ -1,6 +1,6 @@
 /** `/v1/trunks`, and the same below an application for the administrator. Needs `application`. */
 import { Hono } from "hono";
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import {
   addTrunk,
   listTrunks,

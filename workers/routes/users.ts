@@ -1,6 +1,6 @@
 /** `/v1/users`, and the same below an application for the administrator. Needs `application`. */
 import { Hono } from "hono";
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import { listUsers, noteBlocked } from "../../core/applications/users";
 import { userHub } from "../../durable-objects/names";
 import type { UserAddress } from "../../durable-objects/user-hub/rpc";
