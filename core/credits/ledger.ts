@@ -88,7 +88,7 @@ const wanted = `ifnull(${given("amount")}, ${left})`;
 const refundEntry = `
   SELECT account_id, 'refund' kind, ${wanted} amount, ${given("entryKey")} key,
     application_key, call_id, ${given("note")} note
-  FROM reservations WHERE ${ofCall} AND settled IS NOT NULL AND ${wanted} BETWEEN 1 AND ${left}`;
+  FROM reservations WHERE ${ofCall} AND ${wanted} BETWEEN 1 AND ${left}`;
 /** All of the call's refunds, whichever of them is new: their keys begin alike, and “0” follows “/”. */
 const refunded = `(SELECT ifnull(sum(amount), 0) FROM ledger
   WHERE ledger.account_id = reservations.account_id
