@@ -1,11 +1,11 @@
 // @ts-check
 /**
- * `npm start`: the whole platform on this machine, with a demo application, two links to it, and push
- * services with three phones.
+ * `npm start`: the whole platform on this machine, with a demo application, two links to it, push
+ * services with three phones, and a telephone network with all others.
  *
  * PORT (8787) and CARILLON_STATE (.carillon) say where; TURN_URLS and the like name a relay;
  * MESSAGES_PER_SECOND and MESSAGES_BURST say how much a user may send; APNS_PRODUCTION_URL and the
- * like name other push services than those of this machine.
+ * like name other push services than those of this machine; CARILLON_TRUNK=off does without telephones.
  */
 import { buildSoftphone } from "./lib/build.mjs";
 import { migrateLocal } from "./lib/database.mjs";
@@ -16,6 +16,7 @@ import { registerPhones, startPhones } from "./lib/phones.mjs";
 import { checkPort, startPlatform, untilHealthy } from "./lib/platform.mjs";
 import { checkNode } from "./lib/project.mjs";
 import { openSecrets, openState } from "./lib/state.mjs";
+import { openTelephony, startTelephony } from "./lib/telephony.mjs";
 import { Problem, runScript, say } from "./lib/terminal.mjs";
 
 await runScript(async () => {
@@ -28,12 +29,16 @@ await runScript(async () => {
   say("Starting Carillon …");
   await Promise.all([buildSoftphone(), migrateLocal(state)]);
   // Everything else works without them.
-  const noPhones = (/** @type {unknown} */ error) => {
+  const without = (/** @type {string} */ lacks) => (/** @type {unknown} */ error) => {
     if (!(error instanceof Problem)) throw error;
-    say(`${error.message} Pushes go nowhere.`);
+    say(`${error.message} ${lacks}`);
     return undefined;
   };
-  const phones = await startPhones({ state, port: port + 10, onLine: say }).catch(noPhones);
+  const [noPhones, noTelephony] = [without("Pushes go nowhere."), without("No number can be called.")];
+  const [phones, telephony] = await Promise.all([
+    startPhones({ state, port: port + 10, onLine: say }).catch(noPhones),
+    startTelephony({ state, port: port + 11, onLine: say }).catch(noTelephony),
+  ]);
 
   const onLine = (/** @type {string} */ line) => {
     const text = readable(line);
@@ -43,9 +48,10 @@ await runScript(async () => {
   let stopping = false;
   const stop = () => {
     stopping = true;
-    return Promise.all([platform.stop(), phones?.stop()]);
+    return Promise.all([platform.stop(), phones?.stop(), telephony?.stop()]);
   };
   phones?.exited.then(() => stopping || say("The phones have gone; pushes go nowhere."));
+  telephony?.exited.then(() => stopping || say("The telephone network has gone; no number can be called."));
   for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) process.on(signal, stop);
   // npm ends on a signal without handing it on to what it started.
   const parent = process.ppid;
@@ -54,10 +60,12 @@ await runScript(async () => {
   try {
     await untilHealthy(platform);
     const admin = { url: platform.url, adminToken: secrets.ADMIN_TOKEN };
-    const demo = await openDemo({ state, ...admin, phones: phones?.url });
+    const demo = await openDemo({ state, ...admin, phones: phones?.url, telephony: telephony?.url });
     const { applicationKey } = demo;
     const pushService = phones?.settings.WEB_PUSH_HOSTS;
     if (pushService) await registerPhones({ state, ...admin, applicationKey, pushService }).catch(noPhones);
+    if (telephony)
+      await openTelephony({ ...admin, applicationKey, trunk: telephony.trunk }).catch(noTelephony);
     say(welcome(demo));
   } catch (error) {
     const stopped = stopping;
@@ -70,7 +78,16 @@ await runScript(async () => {
   return asked ? 0 : code || 1;
 });
 
-function welcome(/** @type {import("./lib/demo.mjs").Demo} */ { url, applicationKey, links, phones }) {
+function welcome(
+  /** @type {import("./lib/demo.mjs").Demo} */ { url, applicationKey, links, phones, telephony },
+) {
+  const ringing = telephony
+    ? `
+Both can call any phone number. All of them ring at
+
+  telephone ${telephony}
+`
+    : "";
   const sleeping = phones
     ? `
 bob has three phones that sleep, too. What wakes them shows at
@@ -83,7 +100,7 @@ Carillon runs at ${url}. Open these two, each in a window of its own:
 
   alice  ${links.alice}
   bob    ${links.bob}
-${sleeping}
+${ringing}${sleeping}
 Each link signs one browser in, once; after that the browser remembers. Another one:
   npm run carillon -- user token ${applicationKey} alice
 Ctrl-C stops it; what it knows stays.

@@ -1,13 +1,6 @@
 /** Which numbers and SIP domains a trunk may be dialled with: what it does not name costs nobody money. */
+import type { PhoneNumber } from "./phone-number";
 import type { PublicTrunk } from "./trunk";
-
-/** What a number is, as far as its price goes. */
-export interface NumberKind {
-  /** Premium rate, or shared cost: who calls it pays whom they call. */
-  premium: boolean;
-  /** Digits: 46. */
-  countryCallingCode: string;
-}
 
 /**
  * Whether a number, E.164 with its +, may be called through a trunk: the longest prefix that fits
@@ -16,7 +9,7 @@ export interface NumberKind {
 export function mayDial(
   { prefixes }: Pick<PublicTrunk, "prefixes">,
   number: string,
-  kind: NumberKind,
+  kind: Pick<PhoneNumber, "premium" | "countryCallingCode">,
 ): boolean {
   let longest = "";
   let allowed = false;

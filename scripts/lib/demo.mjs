@@ -6,24 +6,25 @@ import { writePrivate } from "./state.mjs";
 import { Problem } from "./terminal.mjs";
 
 /**
- * `phones`: the page that plays bob's phones, where there is one.
- * @typedef {{ url: string, applicationKey: string, applicationSecret: string, links: { alice: string, bob: string }, phones?: string }} Demo
+ * `phones`: the page that plays bob's phones; `telephony`: the one where every number rings. Where there is one.
+ * @typedef {{ phones?: string, telephony?: string }} Pages
+ * @typedef {Pages & { url: string, applicationKey: string, applicationSecret: string, links: { alice: string, bob: string } }} Demo
  */
 
 /**
  * Makes the demo application on the first run, and fresh links on each; writes `demo.json`.
  *
- * @param {{ state: string, url: string, adminToken: string, phones?: string }} options
+ * @param {{ state: string, url: string, adminToken: string } & Pages} options
  * @returns {Promise<Demo>}
  */
-export async function openDemo({ state, url, adminToken, phones }) {
+export async function openDemo({ state, url, adminToken, ...pages }) {
   const path = join(state, "demo.json");
   const link = (/** @type {string} */ applicationKey, /** @type {string} */ user) =>
     signInLink({ url, adminToken, applicationKey }, user);
   let saved = readDemo(path);
   let alice = saved && (await link(saved.applicationKey, "alice"));
   if (!saved || !alice) {
-    const { body } = await askAdmin({ url, adminToken }, "POST", "", { name: "demo" });
+    const { body } = await askAdmin({ url, adminToken }, "POST", "/applications", { name: "demo" });
     if (!body?.applicationKey || !body.applicationSecret)
       throw new Problem(`The demo application was not made: ${body?.message}`);
     saved = { applicationKey: body.applicationKey, applicationSecret: body.applicationSecret };
@@ -32,7 +33,7 @@ export async function openDemo({ state, url, adminToken, phones }) {
   const bob = await link(saved.applicationKey, "bob");
   if (!alice || !bob) throw new Problem("The demo application went away while it was made.");
   const { applicationKey, applicationSecret } = saved;
-  const demo = { url, applicationKey, applicationSecret, links: { alice, bob }, ...(phones && { phones }) };
+  const demo = { url, applicationKey, applicationSecret, links: { alice, bob }, ...pages };
   writePrivate(path, `${JSON.stringify(demo, null, 2)}\n`);
   return demo;
 }
@@ -54,7 +55,7 @@ export async function signInLink({ applicationKey: key, ...admin }, user) {
  * @param {Admin & { applicationKey: string }} application @param {string} user @returns {Promise<string | undefined>}
  */
 export async function registrationToken({ applicationKey, ...admin }, user) {
-  const path = `/${applicationKey}/users/${user}/token`;
+  const path = `/applications/${applicationKey}/users/${user}/token`;
   const { status, body } = await askAdmin(admin, "POST", path, { ttlSeconds: 3_600 });
   if (status === 404) return undefined;
   if (!body?.token) throw new Problem(`No token for ${user}: ${body?.message ?? status}`);
@@ -64,16 +65,23 @@ export async function registrationToken({ applicationKey, ...admin }, user) {
 /**
  * @typedef {{ url: string, adminToken: string }} Admin
  *
- * @param {Admin} admin @param {string} method @param {string} path below the applications @param {unknown} body
- * @returns {Promise<{ status: number, body: Record<string, string> }>}
+ * @param {Admin} admin @param {string} method @param {string} path below /v1/admin
+ * @param {unknown} [body] a text is CSV
+ * @returns {Promise<{ status: number, text: string, body: Record<string, string> }>} `body`: where it is JSON
  */
 export async function askAdmin({ url, adminToken }, method, path, body) {
-  const answer = await fetch(`${url}/v1/admin/applications${path}`, {
+  const csv = typeof body === "string";
+  const answer = await fetch(`${url}/v1/admin${path}`, {
     method,
-    headers: { authorization: `Bearer ${adminToken}`, "content-type": "application/json" },
-    body: JSON.stringify(body),
+    headers: {
+      authorization: `Bearer ${adminToken}`,
+      "content-type": csv ? "text/csv" : "application/json",
+    },
+    body: csv ? body : JSON.stringify(body),
   });
-  return { status: answer.status, body: await answer.json() };
+  const text = await answer.text();
+  const json = answer.headers.get("content-type")?.includes("json");
+  return { status: answer.status, text, body: json ? JSON.parse(text) : {} };
 }
 
 /** @param {string} path @returns {Pick<Demo, "applicationKey" | "applicationSecret"> | undefined} */

@@ -3,8 +3,7 @@
 import { credentialsOf, openMaterial, phonesOf } from "../dev/push/material.mjs";
 import { askAdmin, registrationToken } from "./demo.mjs";
 import { pushSettings } from "./platform.mjs";
-import { startLeashed } from "./processes.mjs";
-import { root, toolNode } from "./project.mjs";
+import { startStandIn } from "./stand-in.mjs";
 import { Problem } from "./terminal.mjs";
 
 /**
@@ -19,22 +18,9 @@ import { Problem } from "./terminal.mjs";
  * @param {{ state: string, port: number, onLine: (line: string) => void }} options `port`: wanted for the page
  * @returns {Promise<Phones | undefined>} Errors: a {@link Problem} when they do not start
  */
-export async function startPhones({ state, port, onLine }) {
+export async function startPhones(options) {
   if (pushSettings.some((name) => process.env[name])) return undefined;
-  /** @type {(ready: { url: string, settings: Record<string, string> }) => void} */
-  let tell = () => {};
-  const ready = new Promise((/** @type {typeof tell} */ resolve) => {
-    tell = resolve;
-  });
-  const command = [toolNode(), "scripts/dev/push/main.mjs", state, String(port)];
-  const child = startLeashed(command, {
-    cwd: root,
-    onLine: (line) => (line.startsWith('{"url"') ? tell(JSON.parse(line)) : onLine(line)),
-  });
-  const ended = child.exited.then(() => undefined);
-  const found = await Promise.race([ready, ended]);
-  if (!found) throw new Problem("The phones did not start.");
-  return { ...found, ...child };
+  return startStandIn("scripts/dev/push/main.mjs", { ...options, name: "The phones" });
 }
 
 /**
@@ -46,7 +32,7 @@ export async function registerPhones({ state, pushService, ...application }) {
   const { url, applicationKey } = application;
   const material = openMaterial(state);
   for (const credential of credentialsOf(material)) {
-    const path = `/${applicationKey}/push/credentials`;
+    const path = `/applications/${applicationKey}/push/credentials`;
     const { status, body } = await askAdmin(application, "PUT", path, credential);
     if (status !== 200)
       throw new Problem(`The ${credential.provider} credential: ${body?.message ?? status}`);

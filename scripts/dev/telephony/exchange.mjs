@@ -96,7 +96,10 @@ export class Exchange {
 
   /** @param {Response} response the last one of its branch */
   #settle(response) {
-    if (response.status < 300 || response.status >= 600) this.#cancelAll();
+    // RFC 3326: so that the others do not call it missed.
+    const elsewhere = 'SIP ;cause=200 ;text="Call completed elsewhere"';
+    if (response.status < 300) this.#cancelAll({ Reason: [elsewhere] });
+    else if (response.status >= 600) this.#cancelAll();
     if (this.final !== undefined) return;
     const answers = [...this.#branches.values()].map(({ final }) => final);
     const all = answers.flatMap((answer) => (answer ? [answer] : []));
@@ -119,15 +122,16 @@ export class Exchange {
     this.from.send(this.#last);
   }
 
-  #cancelAll() {
-    for (const branch of this.#branches.values()) this.#cancel(branch);
+  #cancelAll(headers = {}) {
+    for (const branch of this.#branches.values()) this.#cancel(branch, headers);
   }
 
   /** Only what has been heard of can be cancelled (RFC 3261, 9.1). @param {Branch} branch */
-  #cancel(branch) {
+  #cancel(branch, headers = {}) {
     if (this.request.method !== "INVITE" || !branch.heard || branch.canceled || branch.final) return;
     branch.canceled = true;
-    branch.to.send(write(companionOf(branch.request, "CANCEL")));
+    const cancel = companionOf(branch.request, "CANCEL");
+    branch.to.send(write({ ...cancel, headers: { ...cancel.headers, ...headers } }));
   }
 }
 

@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writePrivate } from "../../lib/state.mjs";
-import { pageFiles } from "./page.mjs";
+import { pageFiles } from "./page/files.mjs";
 import { startTelephony } from "./server.mjs";
 
 const [state = "", wanted = "0"] = process.argv.slice(2);
