@@ -119,6 +119,7 @@ const administrator = (code: number): Record<Who, number> => ({
 const callOf = ({ alice }: Cell) => alice.instanceId;
 const userPath = (rest: string) => (cell: Cell) => `/v1/users/${cell.alice.userId}/${rest}`;
 const adminPath = (rest: string) => (cell: Cell) => `/v1/admin/applications/${cell.a.key}${rest}`;
+const accountPath = (rest: string) => () => `/v1/admin/accounts/table${rest}`;
 const adminUserPath = (rest: string) => (cell: Cell) =>
   adminPath(`/users/${cell.alice.userId}/${rest}`)(cell);
 const statistics = (cell: Cell) => ({
@@ -252,6 +253,19 @@ const endpoints: Endpoint[] = [
     expected: application(204, 40400),
   },
   {
+    method: "GET",
+    path: () => "/v1/credits",
+    // Its users may not unless the account says so.
+    expected: {
+      ...instance(40300),
+      "a wrong secret": 40102,
+      "A, signed": 200,
+      "A, basic": 200,
+      "B, signed": 200,
+    },
+  },
+  { method: "GET", path: () => "/v1/credits/ledger", expected: application(200, 200) },
+  {
     method: "POST",
     path: () => "/v1/admin/applications",
     body: () => ({ name: "x" }),
@@ -302,6 +316,29 @@ const endpoints: Endpoint[] = [
     body: () => ({ allowCrossApplication: false }),
     expected: administrator(204),
   },
+  { method: "GET", path: accountPath("/credits"), expected: administrator(200) },
+  { method: "GET", path: accountPath("/ledger"), expected: administrator(200) },
+  {
+    method: "POST",
+    path: accountPath("/top-ups"),
+    body: () => ({ amount: 1 }),
+    expected: administrator(201),
+  },
+  {
+    method: "POST",
+    path: accountPath("/refunds"),
+    // The account has paid for none.
+    body: (cell) => ({ applicationKey: cell.a.key, callId: callOf(cell) }),
+    expected: administrator(40400),
+  },
+  {
+    method: "PUT",
+    path: () => "/v1/admin/rates",
+    body: () => "prefix,name,perMinute,connectFee,increment\n46,Sweden,0.01,0,60",
+    expected: administrator(200),
+  },
+  { method: "GET", path: () => "/v1/admin/rates", expected: administrator(200) },
+  { method: "GET", path: () => "/v1/admin/rates/33", expected: administrator(40400) },
 ];
 
 const a = await newApplication("table");
