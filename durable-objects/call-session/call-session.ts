@@ -121,6 +121,12 @@ export class CallSession extends DurableObject<Env> {
     return this.#call !== undefined && this.#call.state !== "ended" && !this.#call.callee.connection;
   }
 
+  /** There is a call, and it has not ended. */
+  async isOn(): Promise<boolean> {
+    await this.#started();
+    return this.#call !== undefined && this.#call.state !== "ended";
+  }
+
   /** A device of the callee that is not connected declines. Errors: notFound, conflict. */
   async decline(from: UserAddress): Promise<Result<null>> {
     await this.#started();

@@ -1,7 +1,7 @@
-/** What others ask of a {@link SipDialog}, and what it tells the session of its call. */
+/** What others ask of a {@link SipDialog}. What it tells the session of its call: `core/calls/line.ts`. */
 import type { CallUser } from "../../core/calls/call-data";
 import type { Trunk } from "../../core/telephony/trunk";
-import type { CallHeaders, EndCause, ErrorBody, SessionDescription } from "../../protocol";
+import type { CallHeaders } from "../../protocol";
 
 /** One leg to a gateway. A second time for the same call changes nothing. */
 export interface Dial {
@@ -21,17 +21,6 @@ export interface Dial {
   /** Milliseconds since 1970: after that nobody waits. */
   until: number;
 }
-
-/** What has become of the INVITE: told to `CallSession.line`. Said again, it changes nothing. */
-export type LineNews =
-  /** A trunk has taken it. */
-  | { news: "trying" }
-  | { news: "ringing" }
-  /** The network plays something. */
-  | { news: "early"; description: SessionDescription }
-  | { news: "answered"; description: SessionDescription; headers?: CallHeaders }
-  /** It came to nothing, or is over. */
-  | { news: "ended"; cause: EndCause; error?: ErrorBody; headers?: CallHeaders };
 
 /** What a trunk has answered to OPTIONS. */
 export interface TrunkCheck {

@@ -1,20 +1,452 @@
 import { DurableObject } from "cloudflare:workers";
+import type { IncomingResponseMessage } from "sip.js/lib/core/messages/incoming-response-message.js";
+import { openSecret } from "../../core/applications/secret-box";
+import { log } from "../../core/log";
+import { Alarm } from "../../core/scheduler";
+import type { CallDialog } from "../../core/telephony/sip/call-dialog";
+import { causeOf, sipError } from "../../core/telephony/sip/failures";
+import { agreedByAnswer } from "../../core/telephony/sip/session-timer";
+import { UserAgent } from "../../core/telephony/sip/user-agent";
+import { callHeadersOf } from "../../core/telephony/sip/words";
 import type { Trunk } from "../../core/telephony/trunk";
+import { type CallEvent, type CallOperation, errorBody, serverLimits } from "../../protocol";
 import type { Env } from "../env";
+import { callSession } from "../names";
 import type { Delivery, DeliveryResult } from "../user-hub/rpc";
+import { Dialling } from "./dialling";
+import { openGateway, textOf } from "./gateway";
+import { type Ending, keyOf, type LegData, newLeg, type Talk } from "./leg-data";
+import { type Line, type Phase, randomToken } from "./line";
+import { Reporter } from "./reporter";
 import type { Dial, TrunkCheck } from "./rpc";
+import { Talking } from "./talking";
+import { checkTrunk } from "./trunk-check";
 
-/** One SIP leg. */
+const gatewayMs = serverLimits.gatewaySeconds * 1_000;
+const probeMs = serverLimits.sipProbeSeconds * 1_000;
+const answerMs = serverLimits.trunkAnswerSeconds * 1_000;
+
+/** A connection to a gateway, and SIP over it. */
+interface Connection {
+  socket: WebSocket;
+  agent: UserAgent;
+  /** When it was asked whether it is there, and has not answered. */
+  asked?: number;
+}
+
+/**
+ * One SIP leg: a party of its call as a device is, with a gateway instead of a person behind it.
+ *
+ * Storage: the key `leg` holds all of it. It is written before anything leaves that depends on it, so
+ * that after an eviction, a crash or a deploy the leg connects again and goes on where it was.
+ */
 export class SipDialog extends DurableObject<Env> {
-  async dial(_dial: Dial): Promise<void> {}
+  /** A test may set the time. */
+  clock = (): number => Date.now();
+
+  readonly #alarm = new Alarm(this.ctx.storage);
+  #leg: LegData | undefined = this.ctx.storage.kv.get<LegData>("leg");
+  #stored = JSON.stringify(this.#leg);
+  #phase: Phase | null = null;
+  #connection: Connection | null = null;
+  #connecting = false;
+  /** Attempts to connect that failed, one after the other, and when the next one is due. */
+  #attempts = 0;
+  #retryAt: number | null = null;
+  #probeAt: number | null = null;
+
+  readonly #reporter = new Reporter({
+    leg: () => this.#leg,
+    session: () => callSession(this.env, this.#required().dial.applicationKey, this.#required().dial.callId),
+    clock: () => this.clock(),
+    wake: () => this.#wake(),
+    gone: (ending) => this.#end(ending),
+    told: () => this.#finish(),
+    log: (level, event, fields) => this.#log(level, event, fields),
+  });
+
+  /** Calls. It is stored when this resolves, and goes on by itself. */
+  async dial(dial: Dial): Promise<void> {
+    if (!this.#leg) {
+      this.#leg = newLeg(dial, randomToken());
+      this.#store();
+      this.#log("info", "sip.dial", { trunks: dial.trunks.length, line: dial.callee.line });
+    }
+    this.#go();
+  }
 
   /** Events of the call for this leg. */
-  async deliver(_delivery: Delivery): Promise<DeliveryResult> {
-    return { available: [], connected: [] };
+  async deliver({ frames }: Delivery): Promise<DeliveryResult> {
+    const leg = this.#leg;
+    if (!leg) return { available: [], connected: [] };
+    this.#go();
+    for (const { frame } of frames) {
+      if (frame.seq <= leg.heard) continue;
+      leg.heard = frame.seq;
+      this.#hear(frame.event);
+    }
+    this.#store();
+    const connected = leg.over ? [] : [keyOf(leg.dial)];
+    return { available: [], connected };
   }
 
   /** Asks a trunk for its OPTIONS. */
-  async check(_applicationKey: string, _trunk: Trunk): Promise<TrunkCheck> {
-    return { reachable: false };
+  async check(applicationKey: string, trunk: Trunk): Promise<TrunkCheck> {
+    const password = () => openSecret(this.env.MASTER_KEY, applicationKey, trunk.password);
+    return checkTrunk(trunk, password, () => this.clock());
+  }
+
+  override async alarm(): Promise<void> {
+    this.#alarm.rang();
+    if (this.#leg) await this.#tick();
+  }
+
+  // ---- what the session says --------------------------------------------------------------------
+
+  #hear(event: CallEvent): void {
+    const leg = this.#required();
+    if (event.event === "ended") {
+      // It knows.
+      if (leg.over) delete leg.over.news;
+      else this.#end({ farewell: leg.talk ? "bye" : "cancel" });
+      return;
+    }
+    if (leg.over || !leg.talk) return;
+    const { talk } = leg;
+    const talking = this.#phase instanceof Talking ? this.#phase : null;
+    if (event.event === "description") {
+      if (talking) talking.negotiation.describe(event.description);
+      else if (event.description.type === "offer") talk.offer = event.description.sdp;
+    } else if (event.event === "media") {
+      talk.held = event.media.held;
+      talking?.negotiation.next();
+    } else if (event.event === "dtmf") talking?.dial(event.keys);
+  }
+
+  // ---- the connection ---------------------------------------------------------------------------
+
+  /** Does what is to be done: called whenever the object may have just woken up. */
+  #go(): void {
+    this.#wake();
+    this.#reporter.tell();
+    if (!this.#connection && !this.#connecting && this.#retryAt === null) this.ctx.waitUntil(this.#connect());
+  }
+
+  async #connect(): Promise<void> {
+    const leg = this.#leg;
+    if (!leg || this.#connection || this.#connecting) return;
+    const trunk = leg.dial.trunks[leg.trunk];
+    if (!trunk) {
+      this.#noTrunk();
+      return;
+    }
+    this.#connecting = true;
+    this.#retryAt = null;
+    const started = this.clock();
+    const opened = await openGateway(trunk.url, answerMs);
+    this.#connecting = false;
+    if ("problem" in opened) {
+      this.#log("warn", "sip.connect.failed", { trunk: trunk.name, detail: opened.problem });
+      this.#unreachable();
+      return;
+    }
+    if (!this.#leg) {
+      opened.socket.accept();
+      opened.socket.close(1000);
+      return;
+    }
+    this.#log("info", "sip.connected", { trunk: trunk.name, ms: this.clock() - started });
+    this.#attempts = 0;
+    this.#probeAt = this.clock() + probeMs;
+    const connection = this.#run(opened.socket, trunk);
+    this.#phase ??= this.#newPhase();
+    this.#phase.begin(connection.agent);
+    this.#store();
+    this.#wake();
+  }
+
+  #run(socket: WebSocket, trunk: Trunk): Connection {
+    const { dial, contactUser } = this.#required();
+    const agent = new UserAgent({
+      trunk,
+      displayName: dial.displayName,
+      contactUser,
+      secure: trunk.url.startsWith("wss:"),
+      send: (text) => {
+        if (socket.readyState === WebSocket.OPEN) socket.send(text);
+      },
+      beforeSend: () => {
+        this.#phase?.snapshot();
+        this.#store();
+      },
+      password: () => openSecret(this.env.MASTER_KEY, dial.applicationKey, trunk.password),
+      randomToken,
+      log: (event, fields) => this.#log("warn", event, fields),
+      heard: () => delete connection.asked,
+    });
+    const connection: Connection = { socket, agent };
+    this.#connection = connection;
+    const gone = (why: string) => this.#connection === connection && this.#lose(why);
+    socket.addEventListener("message", ({ data }) => void agent.receive(textOf(data)));
+    socket.addEventListener("close", ({ code }) => gone(`closed: ${code}`));
+    socket.addEventListener("error", () => gone("error"));
+    socket.accept();
+    return connection;
+  }
+
+  #newPhase(): Phase {
+    const leg = this.#required();
+    return leg.talk ? new Talking(this.#line(), leg.talk) : this.#newDialling();
+  }
+
+  #newDialling(): Dialling {
+    return new Dialling(this.#line(), {
+      next: () => this.#nextTrunk(),
+      answered: (dialog, response) => this.#answered(dialog, response),
+    });
+  }
+
+  #close(): void {
+    const connection = this.#connection;
+    this.#connection = null;
+    connection?.agent.close();
+    try {
+      connection?.socket.close(1000);
+    } catch {
+      // It is closed.
+    }
+  }
+
+  /** The connection is gone, or of no use. */
+  #lose(why: string): void {
+    const leg = this.#leg;
+    const phase = this.#phase;
+    this.#close();
+    this.#phase = null;
+    if (!leg) return;
+    this.#log("warn", "sip.connection.lost", { detail: why });
+    if (phase instanceof Dialling && !phase.taken && !leg.over) {
+      this.#nextTrunk();
+      return;
+    }
+    if (leg.talk) leg.talk.lost ??= this.clock();
+    this.#store();
+    this.#go();
+  }
+
+  /** No connection came about. */
+  #unreachable(): void {
+    const leg = this.#leg;
+    if (!leg) return;
+    const waits = leg.talk || leg.invite || leg.over;
+    if (!waits) {
+      this.#nextTrunk();
+      return;
+    }
+    this.#attempts += 1;
+    this.#retryAt = this.clock() + Math.min(4_000, 250 * 2 ** this.#attempts);
+    if (leg.talk) leg.talk.lost ??= this.clock();
+    this.#store();
+    this.#wake();
+  }
+
+  #nextTrunk(): void {
+    const leg = this.#required();
+    this.#close();
+    this.#phase = null;
+    delete leg.invite;
+    leg.trunk += 1;
+    this.#store();
+    this.#go();
+  }
+
+  #noTrunk(): void {
+    const { refusal } = this.#required();
+    const error = refusal ? sipError(refusal) : errorBody("trunkUnreachable");
+    const cause = refusal ? causeOf(refusal.status) : "failure";
+    this.#end({ news: { news: "ended", cause, error } });
+  }
+
+  // ---- the call -----------------------------------------------------------------------------------
+
+  #answered(dialog: CallDialog, response: IncomingResponseMessage): void {
+    const leg = this.#required();
+    const agent = this.#connection?.agent;
+    if (!agent) return;
+    const headers = callHeadersOf(response);
+    const { offer } = leg.dial;
+    const talk: Talk = {
+      dialog: dialog.stored(),
+      ...{ local: offer, sent: offer, remote: response.body },
+      ...{ held: false, heldSent: false, farHeld: false },
+      timer: agreedByAnswer(response.getHeader("session-expires") ?? response.getHeader("x")),
+      refreshed: this.clock(),
+    };
+    delete leg.invite;
+    leg.talk = talk;
+    if (response.body && !leg.over) {
+      const description = { type: "answer", sdp: response.body } as const;
+      talk.news = { news: "answered", description, ...(headers && { headers }) };
+    }
+    const talking = new Talking(this.#line(), talk);
+    this.#phase = talking;
+    this.#store();
+    talking.answered(agent, dialog);
+    this.#log("info", "sip.answered");
+    if (leg.over) {
+      // The CANCEL came too late.
+      leg.over.farewell = "bye";
+      this.#store();
+      talking.part();
+    } else if (!response.body) {
+      const error = sipError({ status: 200, reason: "OK" }, "the answer has no description");
+      this.#end({ news: { news: "ended", cause: "failure", error }, farewell: "bye" });
+    } else this.#reporter.tell();
+    this.#wake();
+  }
+
+  #end(ending: Ending): void {
+    const leg = this.#required();
+    if (leg.over) return;
+    leg.over = { ...ending, until: this.clock() + gatewayMs };
+    leg.outbox = [];
+    this.#store();
+    this.#log("info", "sip.ended", { cause: ending.news?.cause, status: ending.news?.error?.sip?.status });
+    if (ending.farewell) {
+      if (this.#phase && this.#connection) this.#phase.part();
+      // Nothing has left yet that somebody would wait for.
+      else if (ending.farewell === "cancel" && !leg.invite) this.#parted();
+    }
+    this.#reporter.tell();
+    this.#wake();
+    this.#finish();
+  }
+
+  #parted(): void {
+    const over = this.#leg?.over;
+    if (!over) return;
+    delete over.farewell;
+    this.#finish();
+  }
+
+  /** Forgets the call when everybody knows that it is over. */
+  #finish(): void {
+    const over = this.#leg?.over;
+    if (!over || over.news || over.farewell) return;
+    this.#log("info", "sip.done");
+    this.#leg = undefined;
+    this.#stored = undefined as unknown as string;
+    this.#phase = null;
+    // What has just been sent leaves before the socket closes.
+    this.#close();
+    this.#retryAt = null;
+    this.ctx.waitUntil(this.ctx.storage.deleteAll());
+  }
+
+  #line(): Line {
+    const self = this;
+    return {
+      get leg() {
+        return self.#required();
+      },
+      clock: () => this.clock(),
+      store: () => this.#store(),
+      wake: () => this.#wake(),
+      say: (news) => this.#reporter.say(news),
+      operate: (op) => this.#operate(op),
+      end: (ending) => this.#end(ending),
+      parted: () => this.#parted(),
+      drop: (why) => this.#lose(why),
+      log: (level, event, fields) => this.#log(level, event, fields),
+    };
+  }
+
+  #operate(op: CallOperation): void {
+    const leg = this.#required();
+    leg.n += 1;
+    leg.outbox.push({ n: leg.n, op });
+    this.#store();
+    this.#reporter.tell();
+  }
+
+  // ---- time ---------------------------------------------------------------------------------------
+
+  async #tick(): Promise<void> {
+    const now = this.clock();
+    const leg = this.#required();
+    if (leg.over && now >= leg.over.until) this.#parted();
+    const lost = leg.talk?.lost;
+    if (lost !== undefined && now >= lost + gatewayMs && !leg.over) {
+      const error = errorBody("trunkUnreachable", { detail: "the gateway went away in the call" });
+      this.#end({ news: { news: "ended", cause: "failure", error } });
+    }
+    if (!this.#leg) return;
+    if (this.#retryAt !== null && now >= this.#retryAt) this.#retryAt = null;
+    this.#phase?.tick();
+    if (this.#leg) await this.#probe(now);
+    if (this.#leg) this.#go();
+  }
+
+  /** Sees whether the gateway and the call are there. */
+  async #probe(now: number): Promise<void> {
+    const connection = this.#connection;
+    if (connection?.asked !== undefined && now >= connection.asked + answerMs) {
+      this.#lose("no answer to OPTIONS");
+      return;
+    }
+    if (this.#probeAt === null || now < this.#probeAt) return;
+    this.#probeAt = now + probeMs;
+    if (connection) {
+      connection.asked = now;
+      void connection.agent.options();
+    }
+    const { dial, talk } = this.#required();
+    const isOn = await callSession(this.env, dial.applicationKey, dial.callId)
+      .isOn()
+      .catch(() => true);
+    if (!isOn && this.#leg && !this.#leg.over) this.#end({ farewell: talk ? "bye" : "cancel" });
+  }
+
+  /** Sets the alarm for what is due next. */
+  #wake(): void {
+    const leg = this.#leg;
+    if (!leg) return;
+    const asked = this.#connection?.asked;
+    const times = [
+      this.#retryAt,
+      this.#reporter.retryAt,
+      this.#probeAt,
+      asked === undefined ? null : asked + answerMs,
+      leg.over?.until,
+      leg.talk?.lost === undefined ? null : leg.talk.lost + gatewayMs,
+      // After a crash nobody else wakes it.
+      this.clock() + probeMs,
+      ...(this.#phase?.due() ?? []),
+    ].filter((time) => typeof time === "number");
+    this.ctx.waitUntil(this.#alarm.by(Math.min(...times)));
+  }
+
+  // ---- small things -------------------------------------------------------------------------------
+
+  #store(): void {
+    if (!this.#leg) return;
+    const text = JSON.stringify(this.#leg);
+    if (text === this.#stored) return;
+    this.#stored = text;
+    this.ctx.storage.kv.put("leg", this.#leg);
+  }
+
+  #required(): LegData {
+    if (!this.#leg) throw new Error("no leg");
+    return this.#leg;
+  }
+
+  #log(
+    level: "info" | "warn",
+    event: string,
+    fields: Record<string, string | number | undefined> = {},
+  ): void {
+    const { reference, callId, applicationKey } = this.#leg?.dial ?? {};
+    log(level, event, { reference, callId, application: applicationKey, ...fields });
   }
 }

@@ -1,0 +1,271 @@
+import type { IncomingResponseMessage } from "sip.js/lib/core/messages/incoming-response-message.js";
+import type { IncomingInviteRequest } from "sip.js/lib/core/messages/methods/invite.js";
+import type { CallDialog } from "../../core/telephony/sip/call-dialog";
+import { held, isHeld, isRefresh, versionOf, withVersion } from "../../core/telephony/sip/sdp";
+import { agreedByAnswer, agreedByRequest, keptTimer } from "../../core/telephony/sip/session-timer";
+import { allowed, statusOf, type UserAgent } from "../../core/telephony/sip/user-agent";
+import { type SessionDescription, serverLimits } from "../../protocol";
+import type { Talk } from "./leg-data";
+import type { Line } from "./line";
+
+/** The caller's browser makes its answer in a moment; a tab that is away comes back, or not. */
+const answerMs = 10_000;
+
+type Purpose = "offer" | "own";
+
+/**
+ * Offers and answers in a call that runs, one exchange at a time: what the caller wants (a new offer,
+ * hold, resume), what the session timer and a new connection want (the same again), and what the far
+ * end wants.
+ */
+export class Negotiation {
+  readonly #line: Line;
+  readonly #talk: Talk;
+  readonly #lost: (status: number, reason: string) => void;
+  #agent: UserAgent | null = null;
+  #dialog: CallDialog | null = null;
+  #ours: Purpose | null = null;
+  /** An offer of the far end, until the caller has answered. */
+  #theirs: { request: IncomingInviteRequest; offer: string; until: number } | null = null;
+  #offered = false;
+  /** The same is to be said again. */
+  #again = false;
+  #notBefore = 0;
+  /** Until when an answer to ours has to come. */
+  #answerBy: number | null = null;
+
+  constructor(line: Line, talk: Talk, lost: (status: number, reason: string) => void) {
+    this.#line = line;
+    this.#talk = talk;
+    this.#lost = lost;
+  }
+
+  take(agent: UserAgent, dialog: CallDialog): void {
+    this.#agent = agent;
+    this.#dialog = dialog;
+  }
+
+  close(): void {
+    this.#theirs?.request.reject({ statusCode: 487 });
+    this.#theirs = null;
+    this.#dialog = null;
+  }
+
+  due(): number[] {
+    const waits = this.#notBefore > this.#line.clock() ? [this.#notBefore] : [];
+    if (this.#theirs) waits.push(this.#theirs.until);
+    if (this.#answerBy !== null) waits.push(this.#answerBy);
+    return waits;
+  }
+
+  tick(): void {
+    const now = this.#line.clock();
+    if (this.#theirs && now >= this.#theirs.until) this.#refuse(480);
+    if (this.#answerBy !== null && now >= this.#answerBy) {
+      this.#answerBy = null;
+      this.#line.drop("no answer to a re-INVITE");
+      return;
+    }
+    this.next();
+  }
+
+  /** Says again how it is: a session timer wants that, and a connection whose Contact is new. */
+  refresh(): void {
+    this.#again = true;
+    this.next();
+  }
+
+  /** The caller has described itself: an offer of its own, or the answer to the far end's. */
+  describe({ type, sdp }: SessionDescription): void {
+    if (type === "offer") {
+      // It does not give way to the far end's, which it has thrown away.
+      this.#refuse(491);
+      this.#talk.offer = sdp;
+      this.next();
+      return;
+    }
+    this.#talk.local = sdp;
+    const theirs = this.#theirs;
+    if (!theirs) return;
+    this.#theirs = null;
+    this.#talk.remote = theirs.offer;
+    this.#accept(theirs.request, this.#shape(sdp));
+    this.next();
+  }
+
+  hold(on: boolean): void {
+    this.#talk.held = on;
+    this.next();
+  }
+
+  isSame(sdp: string): boolean {
+    return isRefresh(this.#talk.remote, sdp);
+  }
+
+  /** A re-INVITE of the far end. While one of ours is under way, sip.js has answered it with 491. */
+  hear(request: IncomingInviteRequest): void {
+    const offer = request.message.body;
+    if (!offer) {
+      // It wants an offer, which its ACK will answer.
+      this.#offered = true;
+      this.#accept(request, this.#talk.sent);
+      return;
+    }
+    if (this.isSame(offer)) {
+      this.#talk.remote = offer;
+      this.#accept(request, this.#talk.sent);
+      return;
+    }
+    request.trying();
+    this.#theirs = { request, offer, until: this.#line.clock() + answerMs };
+    this.#line.wake();
+    this.#tellHold(isHeld(offer));
+    this.#line.operate({ op: "description", description: { type: "offer", sdp: offer }, candidates: [] });
+  }
+
+  /** The ACK of our answer; with a description where that was an offer. */
+  acknowledged(sdp: string): void {
+    if (this.#offered && sdp) {
+      this.#talk.remote = sdp;
+      this.#tellHold(isHeld(sdp) && !this.#talk.held);
+    }
+    this.#offered = false;
+    this.next();
+  }
+
+  /** Starts what is wanted, unless an exchange is under way. */
+  next(): void {
+    const { offer, held: wanted, heldSent } = this.#talk;
+    if (!this.#agent || !this.#dialog || this.#ours || this.#theirs || this.#line.leg.over) return;
+    if (this.#line.clock() < this.#notBefore) return;
+    // An exchange of the far end waits for its ACK.
+    if (this.#dialog.reinviteUserAgentServer) return;
+    if (offer === undefined && wanted === heldSent && !this.#again) return;
+    this.#invite(this.#agent, this.#dialog, offer === undefined ? "own" : "offer");
+  }
+
+  #invite(agent: UserAgent, dialog: CallDialog, purpose: Purpose): void {
+    const talk = this.#talk;
+    this.#ours = purpose;
+    this.#again = false;
+    const said = talk.offer ?? talk.local;
+    const content = this.#shape(said);
+    const { held: wanted, timer } = talk;
+    this.#answerBy = this.#line.clock() + serverLimits.trunkAnswerSeconds * 1_000;
+    const settled = () => {
+      this.#ours = null;
+      this.#answerBy = null;
+    };
+    dialog.invite(
+      {
+        onTrying: () => {
+          this.#answerBy = null;
+        },
+        onProgress: () => {
+          this.#answerBy = null;
+        },
+        onAccept: ({ message, ack }) => {
+          settled();
+          this.#settle(message, { purpose, said, sent: content, held: wanted });
+          ack();
+          this.next();
+        },
+        onRedirect: ({ message }) => {
+          settled();
+          this.#refused(message, { purpose, said, held: wanted });
+        },
+        onReject: ({ message }) => {
+          settled();
+          this.#refused(message, { purpose, said, held: wanted });
+        },
+      },
+      {
+        extraHeaders: [agent.contactHeader, `Allow: ${allowed}`, ...keptTimer(timer)],
+        body: { contentDisposition: "session", contentType: "application/sdp", content },
+      },
+    );
+    this.#line.wake();
+  }
+
+  /** Ours was taken. */
+  #settle(
+    message: IncomingResponseMessage,
+    { purpose, said, sent, held: wanted }: { purpose: Purpose; said: string; sent: string; held: boolean },
+  ): void {
+    const talk = this.#talk;
+    const answer = message.body;
+    Object.assign(talk, { local: said, sent, heldSent: wanted, refreshed: this.#line.clock() });
+    talk.timer = agreedByAnswer(message.getHeader("session-expires") ?? message.getHeader("x"));
+    delete talk.lost;
+    if (answer) talk.remote = answer;
+    if (purpose === "offer") {
+      if (talk.offer === said) delete talk.offer;
+      if (answer) {
+        const description = { type: "answer", sdp: answer } as const;
+        this.#line.operate({ op: "description", description, candidates: [] });
+      }
+    }
+    this.#line.store();
+    this.#line.wake();
+  }
+
+  #refused(
+    message: IncomingResponseMessage,
+    { purpose, said, held: wanted }: { purpose: Purpose; said: string; held: boolean },
+  ): void {
+    const { status, reason } = statusOf(message);
+    this.#line.log("info", "sip.reinvite.refused", { status });
+    if (status === 491) {
+      // 2.1 to 4 seconds for the one who made the Call-ID (RFC 3261, 14.1).
+      this.#notBefore = this.#line.clock() + 2_100 + Math.floor(Math.random() * 190) * 10;
+      this.#again = true;
+      this.#line.wake();
+      return;
+    }
+    if (status === 481 || status === 408) {
+      this.#lost(status, reason);
+      return;
+    }
+    // The session is as it was (RFC 3261, 14.1).
+    delete this.#talk.lost;
+    if (purpose === "offer" && this.#talk.offer === said) delete this.#talk.offer;
+    this.#talk.heldSent = wanted;
+    this.#line.store();
+    this.next();
+  }
+
+  #accept(request: IncomingInviteRequest, content: string): void {
+    const [agent, talk, { message }] = [this.#agent, this.#talk, request];
+    if (!agent) return;
+    const supported = /\btimer\b/.test(message.getHeader("supported") ?? message.getHeader("k") ?? "");
+    const asked = message.getHeader("session-expires") ?? message.getHeader("x");
+    const { timer, headers } = agreedByRequest(asked, supported);
+    Object.assign(talk, { timer, sent: content, refreshed: this.#line.clock() });
+    this.#line.wake();
+    request.accept({
+      statusCode: 200,
+      extraHeaders: [agent.contactHeader, `Allow: ${allowed}`, ...headers],
+      body: { contentDisposition: "session", contentType: "application/sdp", content },
+    });
+  }
+
+  #refuse(statusCode: number): void {
+    const theirs = this.#theirs;
+    this.#theirs = null;
+    theirs?.request.reject({ statusCode });
+  }
+
+  #tellHold(on: boolean): void {
+    if (this.#talk.farHeld === on) return;
+    this.#talk.farHeld = on;
+    this.#line.operate({ op: "media", media: { held: on, muted: false, video: "off" } });
+  }
+
+  /** A description as it leaves: on hold or not, and with a version that grows when something has changed. */
+  #shape(sdp: string): string {
+    const { sent, held: wanted } = this.#talk;
+    const version = versionOf(sent) ?? 0;
+    const shaped = withVersion(wanted ? held(sdp) : sdp, version, sent);
+    return shaped === sent ? sent : withVersion(shaped, version + 1, sent);
+  }
+}

@@ -1,0 +1,175 @@
+import type { IncomingRequestMessage } from "sip.js/lib/core/messages/incoming-request-message.js";
+import type { IncomingByeRequest } from "sip.js/lib/core/messages/methods/bye.js";
+import type { IncomingInfoRequest } from "sip.js/lib/core/messages/methods/info.js";
+import { CallDialog } from "../../core/telephony/sip/call-dialog";
+import { sipError } from "../../core/telephony/sip/failures";
+import { agreedByRequest, timerDelay } from "../../core/telephony/sip/session-timer";
+import { relayBody, relayType, tonesOf } from "../../core/telephony/sip/tones";
+import { statusOf, type UserAgent } from "../../core/telephony/sip/user-agent";
+import { callHeadersOf } from "../../core/telephony/sip/words";
+import type { Talk } from "./leg-data";
+import type { Line, Phase } from "./line";
+import { Negotiation } from "./negotiation";
+
+/** An answered call on one connection. */
+export class Talking implements Phase {
+  readonly #line: Line;
+  readonly #talk: Talk;
+  readonly negotiation: Negotiation;
+  #agent: UserAgent | null = null;
+  #dialog: CallDialog | null = null;
+  /** Tones that wait for the one before. */
+  #tones: string[] = [];
+  #sounding = false;
+  #parting = false;
+
+  constructor(line: Line, talk: Talk) {
+    this.#line = line;
+    this.#talk = talk;
+    this.negotiation = new Negotiation(line, talk, (status, reason) => this.#lost(status, reason));
+  }
+
+  /** On the connection that it was answered on. What is needed to go on is stored by now. */
+  answered(agent: UserAgent, dialog: CallDialog): void {
+    this.#take(agent, dialog);
+    dialog.ack();
+  }
+
+  /** On another connection, maybe after a crash. */
+  begin(agent: UserAgent): void {
+    const stored = this.#talk.dialog;
+    const dialog = CallDialog.from(agent.core, stored);
+    if (!dialog) {
+      this.#line.end({ news: { news: "ended", cause: "failure" } });
+      return;
+    }
+    this.#take(agent, dialog);
+    // Nothing has left since the INVITE, perhaps not even its ACK.
+    if (stored.localSeq === stored.inviteSeq) dialog.ack();
+    if (this.#line.leg.over) this.part();
+    else {
+      this.negotiation.refresh();
+      this.#sound();
+    }
+  }
+
+  due(): number[] {
+    const { timer, refreshed } = this.#talk;
+    return [...this.negotiation.due(), ...(timer ? [refreshed + timerDelay(timer)] : [])];
+  }
+
+  tick(): void {
+    const { timer, refreshed } = this.#talk;
+    this.negotiation.tick();
+    if (!timer || this.#line.leg.over || this.#line.clock() < refreshed + timerDelay(timer)) return;
+    const expired = this.#line.clock() >= refreshed + timer.interval * 1_000;
+    if (timer.ours && !expired) this.negotiation.refresh();
+    else {
+      const error = sipError({ status: 408, reason: "Session expired" }, "nobody has refreshed the session");
+      this.#line.end({ news: { news: "ended", cause: "failure", error }, farewell: "bye" });
+    }
+  }
+
+  part(): void {
+    if (!this.#dialog || this.#parting) return;
+    this.#parting = true;
+    this.negotiation.close();
+    const done = () => this.#line.parted();
+    // Whatever is said to that, it was heard.
+    this.#dialog.bye({ onAccept: done, onReject: done, onRedirect: done });
+  }
+
+  snapshot(): void {
+    if (this.#dialog) this.#talk.dialog = this.#dialog.stored();
+  }
+
+  /** Tones of the caller. */
+  dial(keys: string): void {
+    this.#tones.push(...keys);
+    this.#sound();
+  }
+
+  #take(agent: UserAgent, dialog: CallDialog): void {
+    this.#agent = agent;
+    this.#dialog = dialog;
+    this.negotiation.take(agent, dialog);
+    dialog.delegate = {
+      onBye: (request) => this.#hungUp(request),
+      onInfo: (request) => this.#hearInfo(request),
+      onInvite: (request) => this.negotiation.hear(request),
+      onAck: ({ message }) => this.negotiation.acknowledged(message.body),
+    };
+    agent.onUpdate = (request) => this.#update(request);
+  }
+
+  #hungUp(request: IncomingByeRequest): void {
+    const headers = callHeadersOf(request.message);
+    this.#dialog = null;
+    this.#line.end({ news: { news: "ended", cause: "hungUp", ...(headers && { headers }) } });
+    request.accept();
+  }
+
+  /** The far end knows of no call, or does not answer. */
+  #lost(status: number, reason: string): void {
+    const error = sipError({ status, reason });
+    this.#line.end({ news: { news: "ended", cause: "failure", error }, farewell: "bye" });
+  }
+
+  #hearInfo(request: IncomingInfoRequest): void {
+    const { message } = request;
+    const tones = message.body ? tonesOf(message.getHeader("content-type"), message.body) : "";
+    if (tones === undefined) {
+      request.reject({ statusCode: 415, extraHeaders: ["Accept: application/dtmf-relay, application/dtmf"] });
+      return;
+    }
+    if (tones) this.#line.operate({ op: "dtmf", keys: tones });
+    request.accept();
+  }
+
+  /** A session that is refreshed without a description; one with another cannot be answered at once. */
+  #update(request: IncomingRequestMessage): void {
+    const [agent, dialog] = [this.#agent, this.#dialog];
+    if (!agent || !dialog?.takes(request)) return;
+    const supported = /\btimer\b/.test(request.getHeader("supported") ?? request.getHeader("k") ?? "");
+    const asked = request.getHeader("session-expires") ?? request.getHeader("x");
+    const { timer, headers } = agreedByRequest(asked, supported);
+    const extraHeaders = [agent.contactHeader, ...headers];
+    const same = !request.body || this.negotiation.isSame(request.body);
+    if (same) {
+      this.#talk.timer = timer;
+      this.#talk.refreshed = this.#line.clock();
+      this.#line.wake();
+    }
+    const content = this.#talk.sent;
+    const body = { contentDisposition: "session", contentType: "application/sdp", content };
+    agent.core.replyStateless(request, {
+      statusCode: same ? 200 : 504,
+      extraHeaders,
+      ...(same && request.body && { body }),
+    });
+  }
+
+  #sound(): void {
+    const [dialog, key] = [this.#dialog, this.#tones[0]];
+    if (!dialog || this.#sounding || this.#parting || key === undefined) return;
+    this.#sounding = true;
+    const content = relayBody(key);
+    const sent = dialog.info(
+      {
+        onAccept: () => done(),
+        onRedirect: () => done(),
+        onReject: ({ message }) => {
+          this.#line.log("warn", "sip.info.refused", { status: statusOf(message).status });
+          done();
+        },
+      },
+      { body: { contentDisposition: "render", contentType: relayType, content } },
+    );
+    const done = () => {
+      dialog.hasSent(sent.message.cseq);
+      this.#tones.shift();
+      this.#sounding = false;
+      this.#sound();
+    };
+  }
+}

@@ -1,0 +1,188 @@
+/** One leg in a test: the object, the gateway at its other end, and the session, of which only the door is there. */
+
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { expect, vi } from "vitest";
+import { sealSecret } from "../../../core/applications/secret-box";
+import type { LineNews } from "../../../core/calls/line";
+import type { Trunk } from "../../../core/telephony/trunk";
+import { type CallEvent, type CallOperation, fail, ok, type Result } from "../../../protocol";
+import { CallSession } from "../../call-session/call-session";
+import type { Env } from "../../env";
+import { sipDialog } from "../../names";
+import type { Dial } from "../rpc";
+import type { SipDialog } from "../sip-dialog";
+import { Gateway, type Sip } from "./gateway";
+
+const bindings = env as unknown as Env;
+export const applicationKey = "196087a1-e815-4bc4-8984-60d8d8a43f1d";
+
+export const sdp = (version = 1, { direction = "sendrecv", port = 9, name = "A" } = {}): string =>
+  [
+    "v=0",
+    `o=- 4711 ${version} IN IP4 127.0.0.1`,
+    `s=${name}`,
+    "c=IN IP4 192.0.2.7",
+    "t=0 0",
+    `m=audio ${port} UDP/TLS/RTP/SAVPF 111 0`,
+    "a=ice-ufrag:uuuu",
+    "a=setup:actpass",
+    `a=${direction}`,
+    "",
+  ].join("\r\n");
+
+export const offer = sdp(2);
+export const answer = sdp(1, { name: "far", port: 30_000 });
+
+export async function sealed(password: string) {
+  return sealSecret(
+    bindings.MASTER_KEY,
+    applicationKey,
+    password,
+    crypto.getRandomValues(new Uint8Array(12)),
+  );
+}
+
+export async function trunk(more: Partial<Trunk> = {}): Promise<Trunk> {
+  return {
+    ...{ id: "t1", name: "main", url: "wss://gw.test/ws", user: "alice", fromDomain: "test.local" },
+    ...{ preference: 1, prefixes: ["+"], domains: ["*"], password: await sealed("s3cret") },
+    ...more,
+  };
+}
+
+let count = 0;
+
+export class World {
+  readonly gateway = new Gateway();
+  readonly callId = `call-${++count}-${Math.floor(Math.random() * 1e9)}`;
+  /** What the session was told. */
+  readonly news: LineNews[] = [];
+  readonly operations: { n: number; ack: number; op: CallOperation }[] = [];
+  /** What the session says to news of that kind; `throw` for one that cannot be reached. */
+  says: (what: string) => Result<null> | "throw" = () => ok(null);
+  on = true;
+  now = 1_800_000_000_000;
+  #seq = 0;
+
+  constructor() {
+    vi.spyOn(globalThis, "fetch").mockImplementation(this.gateway.fetch as typeof fetch);
+    vi.spyOn(CallSession.prototype, "line").mockImplementation(async (from, news) => {
+      expect(from).toMatchObject({ applicationKey, instanceId: "sip", connectionId: this.callId });
+      const said = this.says(news.news);
+      if (said === "throw") throw new Error("the session is being restarted");
+      this.news.push(news);
+      return said;
+    });
+    vi.spyOn(CallSession.prototype, "operate").mockImplementation(async ({ n, ack, op }) => {
+      const said = this.says(op.op);
+      if (said === "throw") throw new Error("the session is being restarted");
+      if (!this.operations.some((each) => each.n === n)) this.operations.push({ n, ack, op });
+      return said.ok ? ok({ time: 0 }) : said;
+    });
+    vi.spyOn(CallSession.prototype, "isOn").mockImplementation(async () => this.on);
+  }
+
+  get stub() {
+    return sipDialog(bindings, applicationKey, this.callId);
+  }
+
+  /** Inside of the object, whose sockets nobody else may touch. */
+  async inside<T>(act: (instance: SipDialog, state: DurableObjectState) => T | Promise<T>): Promise<T> {
+    return runInDurableObject(this.stub, (instance: SipDialog, state) => {
+      instance.clock = () => this.now;
+      return act(instance, state);
+    });
+  }
+
+  async dialWith(more: Partial<Dial> = {}): Promise<Dial> {
+    const callee = { applicationKey, userId: "+46701234567", line: "phone" } as const;
+    return {
+      ...{ applicationKey, callId: this.callId, reference: "ref", callee, callerUserId: "alice" },
+      ...{ headers: {}, offer, trunks: [await trunk()], until: this.now + 45_000 },
+      ...more,
+    };
+  }
+
+  async dial(more: Partial<Dial> = {}): Promise<void> {
+    const dial = await this.dialWith(more);
+    await this.inside((instance) => instance.dial(dial));
+  }
+
+  /** Events of the session. */
+  async deliver(...events: CallEvent[]): Promise<string[]> {
+    const frames = events.map((event) => {
+      this.#seq += 1;
+      return { frame: { type: "call", callId: this.callId, seq: this.#seq, event } as const };
+    });
+    const user = { applicationKey, userId: "+46701234567" };
+    const result = await this.inside((instance) => instance.deliver({ user, frames, reference: "ref" }));
+    return result.connected;
+  }
+
+  ended(): Promise<string[]> {
+    return this.deliver({ event: "ended", cause: "hungUp", times: { started: 0 } });
+  }
+
+  /** Waits until there are so many requests of a method, and gives the last one. */
+  async until(method: string, count = 1): Promise<Sip> {
+    await vi.waitFor(() => expect(this.gateway.all(method).length).toBeGreaterThanOrEqual(count), 4_000);
+    return this.gateway.last(method);
+  }
+
+  async untilNews(...names: LineNews["news"][]): Promise<void> {
+    await vi.waitFor(() => expect(this.news.map(({ news }) => news)).toEqual(names), 4_000);
+  }
+
+  async untilOperation(count: number): Promise<CallOperation> {
+    await vi.waitFor(() => expect(this.operations.length).toBeGreaterThanOrEqual(count), 4_000);
+    const last = this.operations.at(-1);
+    if (!last) throw new Error("none");
+    return last.op;
+  }
+
+  reply(request: Sip, status: number, more?: Parameters<Gateway["reply"]>[2]): Promise<void> {
+    return this.inside(() => this.gateway.reply(request, status, more));
+  }
+
+  request(...args: Parameters<Gateway["request"]>): Promise<void> {
+    return this.inside(() => this.gateway.request(...args));
+  }
+
+  async answersTo(method: string, count = 1): Promise<Sip[]> {
+    await vi.waitFor(() => expect(this.gateway.answers(method).length).toBeGreaterThanOrEqual(count), 4_000);
+    return this.gateway.answers(method);
+  }
+
+  /** A call that was answered; its INVITE. */
+  async talk(more: { dial?: Partial<Dial>; headers?: string[] } = {}): Promise<Sip> {
+    await this.dial(more.dial);
+    const invite = await this.until("INVITE", this.gateway.credentials ? 2 : 1);
+    await this.reply(invite, 200, { body: answer, headers: more.headers });
+    await vi.waitFor(() => expect(this.news.at(-1)?.news).toBe("answered"), 4_000);
+    await this.until("ACK");
+    return invite;
+  }
+
+  /** Time goes by, and the alarm rings. */
+  async pass(ms: number): Promise<void> {
+    this.now += ms;
+    await this.inside(() => {});
+    await runDurableObjectAlarm(this.stub);
+  }
+
+  evict(): Promise<void> {
+    return evictDurableObject(this.stub);
+  }
+
+  /** Nothing is left: nobody is connected, nothing stored. */
+  async gone(): Promise<void> {
+    await vi.waitFor(async () => {
+      expect(await this.inside((_, state) => [...state.storage.kv.list()].length)).toBe(0);
+      expect(this.gateway.sockets).toEqual([]);
+    }, 4_000);
+    expect(await this.deliver()).toEqual([]);
+  }
+}
+
+export { fail };
