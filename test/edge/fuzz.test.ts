@@ -276,6 +276,52 @@ test("administration: odd bodies", async () => {
   });
 });
 
+test("trunks: odd fields among good ones", async () => {
+  const good = {
+    name: "x",
+    url: "wss://gateway.example.com",
+    user: "u",
+    password: "p",
+    fromDomain: "example.com",
+    callerId: "+46701740605",
+    preference: 1,
+    prefixes: ["+46"],
+    domains: ["example.com"],
+  };
+  await run(300, spoiled(good), async (what) => {
+    const answer = await request("POST", "/v1/trunks", { body: json(what), headers: basic(app) });
+    expectSound(answer);
+    expect(answer.text).not.toContain('"password"');
+    if (answer.status === 201)
+      await request("DELETE", `/v1/trunks/${answer.body.id}`, { headers: basic(app) });
+  });
+});
+
+test("money: odd amounts, odd keys, odd rate cards", async () => {
+  const good = { amount: 1, key: "k", note: "n", applicationKey: app.key, callId: alice.instanceId };
+  const path = fc.constantFrom("/v1/admin/accounts/fuzz/top-ups", "/v1/admin/accounts/fuzz/refunds");
+  await run(300, fc.tuple(path, spoiled(good)), async ([where, what]) => {
+    expectSound(await request("POST", where, { body: json(what), headers: adminHeaders() }));
+  });
+  const line = fc.oneof(
+    fc.constant("46,Sweden,0.1,0,60"),
+    oddText,
+    fc
+      .array(fc.oneof(oddText, fc.constantFrom("46", "0.1", "60", '"a"', "1e9")), { maxLength: 7 })
+      .map(String),
+  );
+  const card = fc
+    .array(line, { maxLength: 5 })
+    .map((lines) => wellFormed(["prefix,name,perMinute,connectFee,increment", ...lines].join("\n")));
+  await run(300, fc.oneof(card, body), async (text) => {
+    expectSound(await request("PUT", "/v1/admin/rates", { body: text, headers: adminHeaders() }));
+  });
+  await run(100, oddText, async (odd) => {
+    const query = `cursor=${encodeURIComponent(wellFormed(odd))}&since=${encodeURIComponent(wellFormed(odd))}`;
+    expectSound(await request("GET", `/v1/credits/ledger?${query}`, { headers: basic(app) }));
+  });
+});
+
 test("any method on any path with any credentials and any query", async () => {
   const resource = fc.constantFrom(
     "users",
@@ -287,6 +333,8 @@ test("any method on any path with any credentials and any query", async () => {
     "ice-servers",
     "push",
     "connect",
+    "credits",
+    "trunks",
     "admin",
     "x",
   );
@@ -294,6 +342,7 @@ test("any method on any path with any credentials and any query", async () => {
     fc.oneof(
       rawSegment,
       fc.constantFrom("instances", "presence", "block", "renew", "accounts", "applications"),
+      fc.constantFrom("ledger", "trunks", "check", "rates", "top-ups", "refunds"),
       fc.constantFrom("device", "data", "web", "decline", "feedback", "credentials"),
     ),
     { maxLength: 4 },
