@@ -1,4 +1,5 @@
 /** What the words on the command line of `carillon` mean: a request, or a mistake that is told in one line. */
+import { microUnits } from "./lib/credit-words.mjs";
 import { trunkBody, trunkOptions } from "./lib/trunk-words.mjs";
 
 export const usage = `Usage: npm run carillon -- <command> [options]
@@ -10,6 +11,17 @@ export const usage = `Usage: npm run carillon -- <command> [options]
   app revoke-secret <key> <secretId>      end an old secret
   app delete <key>                        delete an application and all of its users
   account cross-calls <id> <on|off>       let an account's applications call each other
+  account show-balance <id> <on|off>      let its users read the balance
+  credit show <account>                   the balance
+  credit top-up <account> <amount> [--key <key>] [--note <text>]
+                                          add credit, as in 25 or 12.50; once for each key
+  credit refund <account> <callId> --app <key> [--amount <amount>] [--key <key>] [--note <text>]
+                                          give back what a call was charged, all that is left of it unless told
+  credit ledger <account> [--since <time>] [--csv]
+                                          what has moved the balance, newest first
+  rates import <file.csv>                 prefix,name,perMinute,connectFee,increment: replaces all rates, or none
+  rates show                              the same, as it is now
+  rates find <number>                     what a minute to it costs
   user list <key>
   user token <key> <userId> [--ttl <s>]   a registration token, good for an hour unless told
   user presence <key> <userId>
@@ -49,7 +61,7 @@ Without them it is the local one that \`npm start\` runs.`;
 export class UsageError extends Error {}
 
 /**
- * @typedef {{ method: string, path: string, body?: unknown, listOf?: string }} Request
+ * @typedef {{ method: string, path: string, body?: unknown, csv?: string, listOf?: string }} Request
  * @typedef {Record<string, string | boolean | undefined>} Options
  * @typedef {(path: string) => string} Read the text of a file
  * @typedef {{ help: true, command?: undefined, options?: undefined, request?: undefined } | { help?: undefined, command: string, options: Options, request: Request }} Parsed
@@ -59,6 +71,8 @@ const enc = encodeURIComponent;
 const credentials = (/** @type {Options} */ { app }) =>
   `/v1/admin/applications/${enc(String(app))}/push/credentials`;
 const trunks = (/** @type {Options} */ { app }) => `/v1/admin/applications/${enc(String(app))}/trunks`;
+const account = (/** @type {string} */ id, /** @type {string} */ rest) =>
+  `/v1/admin/accounts/${enc(id)}/${rest}`;
 const user = (/** @type {string} */ key, /** @type {string} */ userId, /** @type {string} */ rest) =>
   `/v1/admin/applications/${enc(key)}/users/${enc(userId)}/${rest}`;
 
@@ -92,15 +106,44 @@ const commands = {
   "account cross-calls": [
     ["id", "on|off"],
     [],
-    ([id, value]) => {
-      if (value !== "on" && value !== "off") throw new UsageError("account cross-calls: say on or off");
-      return {
-        method: "PATCH",
-        path: `/v1/admin/accounts/${enc(id)}`,
-        body: { allowCrossApplication: value === "on" },
-      };
+    ([id, value]) => patchAccount(id, { allowCrossApplication: isOn("account cross-calls", value) }),
+  ],
+  "account show-balance": [
+    ["id", "on|off"],
+    [],
+    ([id, value]) => patchAccount(id, { showBalance: isOn("account show-balance", value) }),
+  ],
+  "credit show": [["account"], [], ([id]) => ({ method: "GET", path: account(id, "credits") })],
+  "credit top-up": [
+    ["account", "amount"],
+    ["key", "note"],
+    ([id, amount], { key, note }) => post(account(id, "top-ups"), { amount: amountOf(amount), key, note }),
+  ],
+  "credit refund": [
+    ["account", "callId"],
+    ["app!", "amount", "key", "note"],
+    ([id, callId], { app: applicationKey, amount: some, key, note }) => {
+      const amount = some === undefined ? undefined : amountOf(String(some));
+      return post(account(id, "refunds"), { applicationKey, callId, amount, key, note });
     },
   ],
+  "credit ledger": [
+    ["account"],
+    ["since", "csv"],
+    ([id], { since, csv }) => {
+      const chosen = { ...(since && { since: String(since) }), ...(csv && { format: "csv" }) };
+      const query = String(new URLSearchParams(chosen));
+      const path = account(id, "ledger") + (query && `?${query}`);
+      return csv ? { method: "GET", path } : list(path, "entries");
+    },
+  ],
+  "rates import": [
+    ["file.csv"],
+    [],
+    ([file], _, read) => ({ method: "PUT", path: "/v1/admin/rates", csv: read(file) }),
+  ],
+  "rates show": [[], [], () => ({ method: "GET", path: "/v1/admin/rates" })],
+  "rates find": [["number"], [], ([number]) => ({ method: "GET", path: `/v1/admin/rates/${enc(number)}` })],
   "user list": [["key"], [], ([key]) => list(`/v1/admin/applications/${enc(key)}/users`, "users")],
   "user token": [
     ["key", "userId"],
@@ -178,7 +221,7 @@ const commands = {
   ],
 };
 
-const flags = new Set(["json", "help", "end-old", "revoke-instances", "generate"]);
+const flags = new Set(["json", "help", "end-old", "revoke-instances", "generate", "csv"]);
 const everywhere = new Set(["url", "token", "json", "help"]);
 
 /**
@@ -245,6 +288,22 @@ function post(/** @type {string} */ path, /** @type {unknown} */ body) {
 /** @returns {Request} */
 function put(/** @type {string} */ path, /** @type {unknown} */ body) {
   return { method: "PUT", path, body };
+}
+
+/** @returns {Request} */
+function patchAccount(/** @type {string} */ id, /** @type {object} */ body) {
+  return { method: "PATCH", path: `/v1/admin/accounts/${enc(id)}`, body };
+}
+
+function isOn(/** @type {string} */ command, /** @type {string} */ value) {
+  if (value !== "on" && value !== "off") throw new UsageError(`${command}: say on or off`);
+  return value === "on";
+}
+
+function amountOf(/** @type {string} */ text) {
+  const amount = microUnits(text);
+  if (!amount) throw new UsageError(`“${text}” is no amount: give it as in 25 or 12.50`);
+  return amount;
 }
 
 function vapid(/** @type {Options} */ options, /** @type {Read} */ read) {

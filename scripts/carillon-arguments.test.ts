@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { parseArguments, UsageError } from "./carillon-arguments.mjs";
+import { creditsInWords, entryLine } from "./lib/credit-words.mjs";
 import { checkInWords } from "./lib/trunk-words.mjs";
 
 const key = "196087a1-e815-4bc4-8984-60d8d8a43f1d";
@@ -10,6 +11,7 @@ const files: Record<string, string> = {
   "account.json": '{"type":"service_account"}',
   "vapid.key": "secret\n",
   "trunk.txt": "pass word \n",
+  "rates.csv": "prefix,name,perMinute,connectFee,increment\n",
 };
 const read = (path: string) => files[path] ?? "";
 
@@ -132,6 +134,69 @@ test.each<[object, string]>([
 ])("%j in words", (check, words) => {
   expect(checkInWords(check)).toBe(words);
 });
+
+const team = "/v1/admin/accounts/team";
+const rateCard = files["rates.csv"];
+
+test.each<[string[], object]>([
+  [["account", "show-balance", "team", "off"], { method: "PATCH", path: team, body: { showBalance: false } }],
+  [["credit", "show", "team"], { method: "GET", path: `${team}/credits` }],
+  [
+    ["credit", "top-up", "team", "25"],
+    { method: "POST", path: `${team}/top-ups`, body: { amount: 25_000_000 } },
+  ],
+  [
+    ["credit", "top-up", "team", "0.000001", "--key", "k", "--note=n"],
+    { method: "POST", path: `${team}/top-ups`, body: { amount: 1, key: "k", note: "n" } },
+  ],
+  [
+    ["credit", "refund", "team", "c", "--app", key],
+    { method: "POST", path: `${team}/refunds`, body: { applicationKey: key, callId: "c" } },
+  ],
+  [
+    ["credit", "refund", "team", "c", "--app", key, "--amount", "12.34"],
+    {
+      ...{ method: "POST", path: `${team}/refunds` },
+      body: { applicationKey: key, callId: "c", amount: 12_340_000 },
+    },
+  ],
+  [["credit", "ledger", "team"], { method: "GET", path: `${team}/ledger`, listOf: "entries" }],
+  [
+    ["credit", "ledger", "team", "--since", "2026-11-01"],
+    { method: "GET", path: `${team}/ledger?since=2026-11-01`, listOf: "entries" },
+  ],
+  [["credit", "ledger", "team", "--csv"], { method: "GET", path: `${team}/ledger?format=csv` }],
+  [["rates", "import", "rates.csv"], { method: "PUT", path: "/v1/admin/rates", csv: rateCard }],
+  [["rates", "show"], { method: "GET", path: "/v1/admin/rates" }],
+  [["rates", "find", "+4670"], { method: "GET", path: "/v1/admin/rates/%2B4670" }],
+])("%j is about credits", (words, request) => {
+  expect(parseArguments(words, read).request).toEqual(request);
+});
+
+test("amounts are told in units of the currency", () => {
+  const balance = { balance: 12_340_000, currency: "USD", showBalance: false };
+  expect(creditsInWords("credit show", balance)).toBe("12.34 USD");
+  const topUp = { seq: 1, time: 0, kind: "topUp", amount: 500, key: "k", ...balance };
+  expect(creditsInWords("credit top-up", topUp)).toBe(
+    "topped up 0.0005 USD with the key k; the balance is 12.34 USD",
+  );
+  const rate = { prefix: "46", name: "Sweden", perMinute: 20_000, connectFee: 0, increment: 6 };
+  expect(creditsInWords("rates find", { ...rate, currency: "EUR" })).toBe(
+    "+46 Sweden: 0.02 EUR a minute, by 6 s",
+  );
+  const charge = { time: 0, kind: "charge", amount: -2_500_000, balance: 0, callId: "c" };
+  expect([topUp, charge].map(entryLine)).toEqual([
+    "1970-01-01T00:00:00.000Z  topUp  +0.0005  balance 12.34  key k",
+    "1970-01-01T00:00:00.000Z  charge  -2.5  balance 0  call c",
+  ]);
+});
+
+test.each(["0", "-5", "1e3", "1,5", "0.0000001", "12345678901", "", "five"])(
+  "“%s” is no amount",
+  (amount) => {
+    expect(() => parseArguments(["credit", "top-up", "team", amount], read)).toThrow("is no amount");
+  },
+);
 
 test("lists are read to their end", () => {
   expect(parseArguments(["app", "list"], read).request?.listOf).toBe("applications");

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArguments, UsageError, usage } from "./carillon-arguments.mjs";
+import { creditsInWords, entryLine } from "./lib/credit-words.mjs";
 import { checkInWords, trunkLine } from "./lib/trunk-words.mjs";
 
 /**
@@ -63,13 +64,18 @@ function readJson(/** @type {string} */ path) {
   }
 }
 
-async function send(/** @type {Target} */ { url, token }, /** @type {Request} */ { method, path, body }) {
-  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
-  const sent = fetch(url + path, { method, headers, body: body ? JSON.stringify(body) : undefined });
+async function send(
+  /** @type {Target} */ { url, token },
+  /** @type {Request} */ { method, path, body, csv },
+) {
+  const type = csv === undefined ? "application/json" : "text/csv";
+  const headers = { authorization: `Bearer ${token}`, "content-type": type };
+  const sent = fetch(url + path, { method, headers, body: csv ?? (body ? JSON.stringify(body) : undefined) });
   const response = await sent.catch((error) => {
     throw new Failure(`${url} cannot be reached (${error.cause?.code ?? error.message})`);
   });
   const text = await response.text();
+  if (response.ok && response.headers.get("content-type")?.startsWith("text/csv")) return text;
   const answer = parse(text);
   if (response.ok && (text === "" || answer)) return answer;
   if (!answer?.errorCode) throw new Failure(`${url} answered ${response.status}: is it a Carillon?`);
@@ -90,9 +96,10 @@ function parse(/** @type {string} */ text) {
 async function readAll(/** @type {Target} */ target, /** @type {Request} */ { path, listOf = "" }) {
   const all = [];
   let cursor = "";
+  const joint = path.includes("?") ? "&" : "?";
   do {
     const query = new URLSearchParams({ limit: "200", ...(cursor ? { cursor } : {}) });
-    const page = await send(target, { method: "GET", path: `${path}?${query}` });
+    const page = await send(target, { method: "GET", path: `${path}${joint}${query}` });
     all.push(...page[listOf]);
     cursor = page.cursor ?? "";
   } while (cursor);
@@ -102,8 +109,11 @@ async function readAll(/** @type {Target} */ target, /** @type {Request} */ { pa
 /** For people: a line per field, a line per entry of a list, the token alone so that it can be piped. */
 function format(/** @type {string} */ command, /** @type {unknown} */ answer) {
   if (answer === undefined) return "done";
+  if (typeof answer === "string") return answer.trimEnd();
   if (Array.isArray(answer)) return answer.map(line).join("\n") || "none";
   if (command === "trunk check") return checkInWords(/** @type {object} */ (answer));
+  const words = creditsInWords(command, /** @type {object} */ (answer));
+  if (words) return words;
   const fields = Object.entries(/** @type {Record<string, unknown>} */ (answer));
   if (command === "user token") return fields.map(([, token]) => token).join("");
   return fields
@@ -111,9 +121,10 @@ function format(/** @type {string} */ command, /** @type {unknown} */ answer) {
     .join("\n");
 }
 
-/** @param {{ provider: string, id: string, [shown: string]: unknown } | { fromDomain: string, id: string, [shown: string]: unknown } | { userId: string, blocked: boolean } | { applicationKey: string, name: string, accountId: string, secrets: { id: string }[] }} entry */
+/** @param {import("./lib/credit-words.mjs").Entry | { provider: string, id: string, [shown: string]: unknown } | { fromDomain: string, id: string, [shown: string]: unknown } | { userId: string, blocked: boolean } | { applicationKey: string, name: string, accountId: string, secrets: { id: string }[] }} entry */
 function line(entry) {
   if ("provider" in entry) return credentialLine(entry);
+  if ("balance" in entry) return entryLine(entry);
   if ("fromDomain" in entry) return trunkLine(entry);
   if ("userId" in entry) return [entry.userId, entry.blocked ? "blocked" : ""].join("  ").trimEnd();
   const secrets = entry.secrets.map(({ id }) => id).join(" ");
