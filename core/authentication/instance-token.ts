@@ -3,7 +3,7 @@
  * It is made of the characters that a WebSocket subprotocol may have (RFC 6455, 4.1).
  */
 import { CompactSign, compactVerify } from "jose";
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import { fail, isApplicationKey, isUserId, isUuid, ok, type Result, serverLimits } from "../../protocol";
 import { utf8 } from "./bytes";
 import { deriveKey } from "./master-key";

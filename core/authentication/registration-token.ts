@@ -1,6 +1,6 @@
 /** Registration scheme 3: a JWT (RFC 7519) that the app's server issues. Source: SPEC section 1. */
 import { CompactSign, compactVerify, decodeProtectedHeader } from "jose";
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import { type ErrorName, fail, ok, type Result } from "../../protocol";
 import { type Bytes, fromBase64, hmacSha256, utf8 } from "./bytes";
 

@@ -4,7 +4,7 @@
  * Sources: Apple, “Sending notification requests to APNs”, “Handling notification responses from
  * APNs”, “Establishing a token-based connection to APNs”.
  */
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import type { ApnsDevice } from "../../protocol";
 import type { PushOutcome } from "./outcome";
 import { jsonOf, type ProviderAnswer, type ProviderRequest } from "./post";

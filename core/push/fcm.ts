@@ -3,7 +3,7 @@
  *
  * Sources: Firebase, “projects.messages.send”, “ErrorCode”, “FCM error codes”, “Scaling FCM”.
  */
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import type { FcmCredential } from "./credentials";
 import type { PushOutcome } from "./outcome";
 import { jsonOf, type ProviderAnswer, type ProviderRequest } from "./post";

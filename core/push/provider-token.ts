@@ -5,7 +5,7 @@
  * made too often is refused); Google, “Using OAuth 2.0 for server to server applications”.
  */
 import { importPKCS8, SignJWT } from "jose";
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import { fail, ok, type Result, serverLimits } from "../../protocol";
 import { toBase64, utf8 } from "../authentication/bytes";
 import type { ApnsCredential, FcmCredential } from "./credentials";

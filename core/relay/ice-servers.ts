@@ -1,5 +1,5 @@
 /** Where a browser gets its STUN and TURN servers from, with credentials made for one user. */
-import { z } from "zod/mini";
+import * as z from "zod/mini";
 import { fail, type IceServer, type IceServersResult, ok, type Result } from "../../protocol";
 
 /** The part of a deployment's settings that is about the relay. */
