@@ -23,7 +23,7 @@ export async function settleAbandoned(env: Env, reference: string, now: number):
 }
 
 async function look(env: Env, call: PaidCall, reference: string, now: number): Promise<void> {
-  const what = { reference, application: call.applicationKey, call: call.callId };
+  const what = { reference, application: call.applicationKey, callId: call.callId };
   try {
     if (await callSession(env, call.applicationKey, call.callId).bills()) {
       await postpone(env.DB, call, now + 1.5 * abandonedMs);
