@@ -79,7 +79,7 @@ export const serverLimits = {
   ringSeconds: 45,
   /** What +46000000000 says, and for how long. */
   promptPath: "/prompts/connected.mp3",
-  promptSeconds: 8,
+  promptSeconds: 9,
   trunksPerApplication: 20,
   /** Of a trunk, prefixes and SIP domains each. */
   trunkRules: 1_000,
