@@ -37,6 +37,7 @@ export class Call {
       element("p", { className: "quiet" }, `${this.caller} calls`),
       ...[this.#status, this.#keys, this.#sound, this.#buttons, arrived(request)],
     );
+    byId("calls").append(this.card);
     this.#listen();
     this.#show("rings");
   }
@@ -65,13 +66,17 @@ export class Call {
     session.on("newDTMF", (/** @type {DtmfEvent} */ event) => {
       if (event.originator === "remote") this.#key(event.dtmf.tone);
     });
+    // No page sees tones that come as media: this phone takes them as SIP's INFO alone.
+    session.on("sdp", (event) => {
+      if (event.originator === "local") event.sdp = withoutTones(event.sdp);
+    });
     // No STUN, no TURN: what there is after a moment is all.
     session.on("icecandidate", ({ ready }) => setTimeout(ready, 300));
-    session.on("getusermediafailed", (error) => this.#end(`There is no microphone (${error.name ?? error})`));
+    session.on("getusermediafailed", (error) => this.#end(`no microphone (${error.name ?? error})`));
     session.on("failed", ({ originator, cause, message }) => this.#end(why(originator, cause, message)));
     session.on("ended", ({ originator, cause }) => {
-      const who = originator === "remote" ? `${this.caller} hung up` : "Hung up here";
-      this.#end(cause === "Terminated" ? who : `Ended: ${cause}`);
+      const who = originator === "remote" ? `${this.caller} hung up` : "hung up here";
+      this.#end(cause === "Terminated" ? who : `ended: ${cause}`);
     });
   }
 
@@ -167,6 +172,21 @@ function why(originator, cause, message) {
   if (cause === "Canceled") return "missed";
   if (cause === "Rejected" && originator === "local") return "declined";
   return `failed: ${cause}`;
+}
+
+/** @param {string} sdp */
+function withoutTones(sdp) {
+  const types = [...sdp.matchAll(/^a=rtpmap:(\d+) telephone-event\//gm)].map(([, type]) => type);
+  const lines = sdp.split("\r\n").filter((line) => {
+    const [, of] = /^a=(?:rtpmap|fmtp|rtcp-fb):(\d+) /.exec(line) ?? [];
+    return of === undefined || !types.includes(of);
+  });
+  const media = (/** @type {string} */ line) =>
+    line
+      .split(" ")
+      .filter((word, at) => at < 3 || !types.includes(word))
+      .join(" ");
+  return lines.map((line) => (line.startsWith("m=audio ") ? media(line) : line)).join("\r\n");
 }
 
 /** @param {string} label @param {string} className @param {() => void} onclick */

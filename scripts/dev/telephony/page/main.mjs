@@ -31,7 +31,6 @@ phones.on("newRTCSession", (/** @type {import("jssip/lib/UA.js").IncomingRTCSess
     show();
   });
   calls.add(call);
-  byId("calls").append(call.card);
   show();
 });
 
