@@ -9,8 +9,8 @@
 type ErrorTable = Record<string, { code: number; message: string; hint: string }>;
 
 /**
- * The errors that a client finds by itself, too: in few words, for they are in its bundle. The others
- * come to it with their words.
+ * The errors that a client finds by itself, too: in few words, for they are in its bundle. What comes from
+ * the server comes with the server's words.
  */
 export const clientErrors = {
   invalidValue: {
@@ -20,62 +20,62 @@ export const clientErrors = {
   },
   tooLarge: {
     code: 40003,
-    message: "Something is too large.",
+    message: "It is too large.",
     hint: "Send less.",
   },
   expired: {
     code: 41000,
-    message: "The message is too old.",
-    hint: "Send it as a new one.",
+    message: "It is too old.",
+    hint: "Send a new one.",
   },
   internal: {
     code: 50000,
-    message: "Something went wrong on our side.",
-    hint: "Try again, or report the reference.",
+    message: "Something went wrong.",
+    hint: "Try again.",
   },
   rateLimited: {
     code: 42900,
-    message: "Too many requests.",
-    hint: "Wait for `retryAfter` seconds and try again.",
+    message: "It is too much.",
+    hint: "Try again later.",
   },
   mediaFailed: {
     code: 50400,
-    message: "No media came through for 20 seconds.",
-    hint: "Some networks need a TURN server.",
+    message: "No media came through.",
+    hint: "Try again.",
   },
   permissionDenied: {
     code: 60001,
-    message: "The microphone or camera is refused to this site.",
-    hint: "Allow it in the site's settings.",
+    message: "The microphone or camera is refused.",
+    hint: "Allow it to this site.",
   },
   deviceMissing: {
     code: 60002,
-    message: "The microphone or camera is missing, or in use.",
+    message: "The microphone or camera is missing or in use.",
     hint: "Choose another one.",
   },
   networkLost: {
     code: 60003,
     message: "The server cannot be reached.",
-    hint: "Check the network and environmentHost.",
+    hint: "Check the network.",
   },
   webrtcUnavailable: {
     code: 60004,
     message: "There is no WebRTC.",
-    hint: "Pass one in the client's options.",
+    hint: "Pass one in the options.",
   },
   terminated: {
     code: 60005,
     message: "The client was terminated.",
-    hint: "Make a new CarillonClient.",
+    hint: "Make a new one.",
   },
   credentialsRequired: {
     code: 60006,
     message: "Nobody answered credentialsRequired.",
-    hint: "Listen for it, and register().",
+    hint: "Listen for it.",
   },
   invalidUse: {
     code: 60007,
-    message: "This is not allowed, or not now.",
+    message: "This is not allowed now.",
     hint: "See `detail`.",
   },
 } as const satisfies ErrorTable;
@@ -85,6 +85,16 @@ const serverErrors = {
     code: 40001,
     message: "A field is missing or malformed.",
     hint: "Mend the field that `detail` names and send the request again.",
+  },
+  invalidValue: {
+    code: 40002,
+    message: "A field has a value that is not allowed.",
+    hint: "See `detail` for the rule that the value breaks.",
+  },
+  tooLarge: {
+    code: 40003,
+    message: "The request, or a field in it, is larger than allowed.",
+    hint: "Send less: `detail` and the documentation have the limit.",
   },
   unauthorized: {
     code: 40100,
@@ -176,10 +186,30 @@ const serverErrors = {
     message: "This does not fit the present state.",
     hint: "See `detail`; read the state again before you retry.",
   },
+  expired: {
+    code: 41000,
+    message: "The message is too old to be delivered.",
+    hint: "Send it again as a new message, if it still matters.",
+  },
+  rateLimited: {
+    code: 42900,
+    message: "Too many requests.",
+    hint: "Wait for `retryAfter` seconds and try again.",
+  },
   versionRefused: {
     code: 42600,
     message: "Client and server have no protocol version in common.",
     hint: "Update @carillon/sdk, or deploy a newer Carillon.",
+  },
+  internal: {
+    code: 50000,
+    message: "Something went wrong on our side.",
+    hint: "Try again; if it stays, report the reference.",
+  },
+  mediaFailed: {
+    code: 50400,
+    message: "The call was answered but no media came through, or media stopped for 20 seconds.",
+    hint: "Check the network, and configure a TURN server for networks that block peer-to-peer traffic.",
   },
   sipFailed: {
     code: 50200,
@@ -204,7 +234,7 @@ const serverErrors = {
 } as const satisfies ErrorTable;
 
 /** All of them. */
-export const errorTable = /* @__PURE__ */ Object.assign({}, serverErrors, clientErrors);
+export const errorTable = /* @__PURE__ */ Object.assign({}, clientErrors, serverErrors);
 
 /** The name of an error: the key of {@link errorTable}. */
 export type ErrorName = keyof typeof errorTable;

@@ -149,5 +149,5 @@ export class AudioController {
 }
 
 function newAudio(): Output | undefined {
-  return typeof Audio === "undefined" ? undefined : new Audio();
+  return globalThis.Audio && new Audio();
 }

@@ -17,13 +17,9 @@ class Line {
   #n = 0;
   #toServer: { frame: CallRequest; reply: (reply: Reply) => void }[] = [];
   #toClient: (() => void)[] = [];
-  readonly channel = new CallChannel(
-    "call",
-    undefined,
-    true,
-    { post: (frame, reply) => this.#post(frame, reply) },
-    () => {},
-  );
+  readonly channel = new CallChannel("call", undefined, true, {
+    post: (frame, reply) => this.#post(frame, reply),
+  });
 
   operate(value: number): void {
     void this.channel.send({ op: "media", media: { muted: false, held: false, video: "off" } }).then(() => {
@@ -130,11 +126,11 @@ test("a call that the server has forgotten is lost; one that it never saw is sta
       return true;
     },
   };
-  const known = new CallChannel("a", undefined, true, connection, () => {});
+  const known = new CallChannel("a", undefined, true, connection);
   known.resume();
   expect(known.synced({ type: "synced", callId: "a", n: 0, unknown: true })).toBe(false);
 
-  const fresh = new CallChannel("b", undefined, false, connection, () => {});
+  const fresh = new CallChannel("b", undefined, false, connection);
   void fresh.send({ op: "start", to: "bob", video: false, headers: {}, offer: { type: "offer", sdp: "" } });
   fresh.resume();
   fresh.online();

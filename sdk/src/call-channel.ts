@@ -18,8 +18,6 @@ export class CallChannel {
   readonly callId: string;
   readonly origin: string | undefined;
   readonly #connection: Pick<Connection, "post">;
-  /** The acknowledgement travelled with an operation. */
-  readonly #acknowledged: (callId: string) => void;
   #n = 0;
   #ack = 0;
   /** What the other end may know of this call, so that it belongs into hello. */
@@ -32,12 +30,10 @@ export class CallChannel {
     origin: string | undefined,
     incoming: boolean,
     connection: Pick<Connection, "post">,
-    acknowledged: (callId: string) => void,
   ) {
     this.callId = callId;
     this.origin = origin;
     this.#connection = connection;
-    this.#acknowledged = acknowledged;
     this.#known = incoming;
   }
 
@@ -110,7 +106,6 @@ export class CallChannel {
       if (!this.#connection.post(frame, (reply) => this.#reply(operation, reply))) return;
       operation.sent = true;
       this.#known = true;
-      this.#acknowledged(this.callId);
     }
   }
 

@@ -55,6 +55,8 @@ export interface ConnectionOptions {
 enum timers {
   backoffFirst = 250,
   backoffMost = 15_000,
+  /** Seconds: after far too many frames. */
+  busy = 8,
   welcome = 10_000,
   pong = 10_000,
   /** After `online` or `visible` a dead socket is likely and somebody is waiting. */
@@ -179,7 +181,7 @@ export class Connection {
     socket.onmessage = (event: { data: unknown }) => this.#read(event.data);
     socket.onclose = (event: { code: number }) => this.#dropped(event.code);
     socket.onerror = () => {};
-    this.#deadline.set(timers.welcome, () => this.#dropped(4000, "no welcome"));
+    this.#deadline.set(timers.welcome, () => this.#dropped(4000));
   }
 
   #detach(code: number): void {
@@ -202,11 +204,11 @@ export class Connection {
     onOffline();
   }
 
-  #dropped(code: number, why?: string): void {
+  #dropped(code: number): void {
     const refusal = this.#refusal;
     this.#detach(4000);
     if (!this.#wanted) return;
-    this.#options.log("info", "connection", `Closed: ${code} ${why ?? refusal?.name ?? ""}`);
+    this.#options.log("info", "connection", `Closed: ${code} ${refusal?.name ?? ""}`);
     if (refusal?.name === "versionRefused") {
       this.#fail(new CarillonError(refusal));
       return;
@@ -218,8 +220,8 @@ export class Connection {
     if (code === closeCodes.unauthorized || (refusal && isUnauthorized(refusal))) {
       return void this.#replaceToken();
     }
-    const atLeast = code === closeCodes.rateLimited ? timers.backoffMost / 2 : 0;
-    this.#schedule(Math.max(atLeast, (refusal?.retryAfter ?? 0) * 1_000));
+    const { retryAfter = code === closeCodes.rateLimited ? timers.busy : 0 } = refusal ?? {};
+    this.#schedule(retryAfter * 1_000);
   }
 
   async #replaceToken(): Promise<void> {
@@ -270,7 +272,7 @@ export class Connection {
 
   #sendPing(limitMs: number): void {
     this.#ping.clear();
-    this.#deadline.set(limitMs, () => this.#dropped(4000, "no pong"));
+    this.#deadline.set(limitMs, () => this.#dropped(4000));
     this.#raw("ping");
   }
 
@@ -285,7 +287,6 @@ export class Connection {
     if (typeof data !== "string" || data === "pong") return;
     const frame = parse(data) as ServerFrame | undefined;
     if (frame) this.#take(frame);
-    else this.#options.log("error", "connection", "A frame is no JSON.");
   }
 
   #take(frame: ServerFrame): void {
@@ -307,11 +308,8 @@ export class Connection {
         this.#settle(frame.id, { ok: true, value: frame.result });
         return;
       case "error":
-        if (frame.id !== null) {
-          this.#settle(frame.id, { ok: false, error: frame.error });
-          return;
-        }
-        log("error", "connection", `Refused: ${frame.error.detail ?? frame.error.message}`);
+        if (frame.id !== null) this.#settle(frame.id, { ok: false, error: frame.error });
+        else log("error", "connection", `Refused: ${frame.error.detail ?? frame.error.message}`);
         return;
       default:
         onFrame(frame);

@@ -40,9 +40,9 @@ export async function checkEnvironment(options: EnvironmentOptions = {}): Promis
     message: "The page is not secure.",
     hint: "Serve it over https://.",
   });
-  const hint = "Pass one in the client's options.";
-  need(globalThis.WebSocket, "webSocket", { message: "There is no WebSocket.", hint });
   const { webrtcUnavailable } = clientErrors;
+  const { hint } = webrtcUnavailable;
+  need(globalThis.WebSocket, "webSocket", { message: "There is no WebSocket.", hint });
   need(globalThis.RTCPeerConnection && navigator?.mediaDevices, "webrtc", webrtcUnavailable);
   need(globalThis.indexedDB, "storage", { message: "There is no IndexedDB.", hint });
   await needDevice("microphone", "audioinput", need);

@@ -78,7 +78,7 @@ export class MailPositions {
       });
       return position;
     } catch (error) {
-      this.#log("error", "messages", `Position not stored: ${error}`);
+      this.#log("error", "messages", `Not stored: ${error}`);
       return undefined;
     }
   }

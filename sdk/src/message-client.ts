@@ -252,9 +252,8 @@ export class MessageClient extends Emitter<MessageClientEvents> {
         }
         void this.#positions.keep("notes");
         return;
-      case "typing":
+      default:
         this.emit("typing", { userId: frame.from });
-        return;
     }
   }
 
@@ -321,7 +320,7 @@ export class MessageClient extends Emitter<MessageClientEvents> {
           // One of them is to blame: the others shall not suffer for it.
           over = 0;
           most = 1;
-        } else log("error", "messages", `Not marked as read: ${message}`);
+        } else log("error", "messages", `Not told: ${message}`);
       }
       this.#reads.splice(0, over);
     }

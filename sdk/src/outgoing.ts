@@ -120,7 +120,7 @@ export class Outgoing {
       // Unless the user has logged out: no queue is left then.
       if (untold.length > 0) await queue.change((messages) => messages && [...untold, ...messages]);
     } catch (error) {
-      log("error", "messages", `Queue not read: ${error}`);
+      log("error", "messages", `Not read: ${error}`);
     }
     this.#lookLater();
     this.#flush();
@@ -227,7 +227,7 @@ export class Outgoing {
     let trouble: ErrorBody | undefined;
     const over = messages.filter((message) => {
       const outcome = results.find(({ id }) => id === message.id);
-      const error = outcome ? outcome.error : clientErrorBody("internal");
+      const error = outcome ? outcome.error : clientErrorBody("networkLost");
       if (error && isTemporary(error)) trouble ??= error;
       // Closed by a listener: what the app was not told of is sent again at the next launch, and told then.
       else if (outcome && !this.#closed) {
@@ -270,7 +270,7 @@ export class Outgoing {
       for (const { id } of messages) this.#done.delete(id);
     } catch (error) {
       // It is sent again after a reload, and recognized by its id.
-      this.#context.log("error", "messages", `Queue not stored: ${error}`);
+      this.#context.log("error", "messages", `Not stored: ${error}`);
     }
   }
 

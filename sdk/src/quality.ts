@@ -94,9 +94,8 @@ function times1000(seconds: number | undefined): number | undefined {
 export function estimateMos({ roundTripMs = 0, jitterMs = 0, lossRatio = 0 }: CallQuality): number {
   const delay = roundTripMs / 2 + jitterMs * 2 + 20;
   const delayImpairment = 0.024 * delay + 0.11 * Math.max(0, delay - 177.3);
-  const lossPercent = lossRatio * 100;
-  const lossImpairment = (95 * lossPercent) / (lossPercent + 20);
-  const r = Math.max(0, Math.min(100, 93.2 - delayImpairment - lossImpairment));
+  const lossImpairment = (95 * lossRatio) / (lossRatio + 0.2);
+  const r = Math.max(0, 93.2 - delayImpairment - lossImpairment);
   return Math.max(1, 1 + 0.035 * r + 7e-6 * r * (r - 60) * (100 - r));
 }
 

@@ -246,7 +246,7 @@ export async function signRegistration(
   applicationSecret: string,
 ): Promise<string> {
   const subtle = globalThis.crypto?.subtle;
-  must(subtle, "signing needs https:// or localhost");
+  must(subtle, "signing needs https://");
   const text = userId + applicationKey + sequence + applicationSecret;
   const digest = await subtle.digest("SHA-1", new TextEncoder().encode(text));
   return toBase64(new Uint8Array(digest));

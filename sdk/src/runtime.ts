@@ -82,8 +82,7 @@ export function isLocal(host: string): boolean {
 /** `environmentHost` as a URL, without a slash at its end. */
 export function baseUrlOf(environmentHost: string): string {
   const host = environmentHost.replace(/\/+$/, "");
-  if (/^https?:\/\//.test(host)) return host;
-  return `${isLocal(host) ? "http" : "https"}://${host}`;
+  return /^https?:\/\//.test(host) ? host : `http${isLocal(host) ? "" : "s"}://${host}`;
 }
 
 /** RFC 9562, version 4: `crypto.randomUUID` is missing on http:// pages. */

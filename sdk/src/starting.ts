@@ -49,9 +49,10 @@ export class Starting {
   ask(show: (answer: Pick<Registration, "register" | "registerFailed">) => boolean): Promise<Credentials> {
     if (this.promise) this.#setDeadline(timers.credentials, missing);
     return new Promise((resolve, reject) => {
-      const expiry = this.#runtime.setTimeout(() => reject(missing()), timers.credentials);
+      const expiry = new Alarm(this.#runtime);
+      expiry.set(timers.credentials, () => reject(missing()));
       const settle = (finish: () => void) => {
-        this.#runtime.clearTimeout(expiry);
+        expiry.clear();
         if (this.promise) this.#setDeadline(timers.start);
         finish();
       };

@@ -1,10 +1,8 @@
 /** What is told of a call when it is over: `POST /v1/statistics`. */
 import type { CallStatistics } from "../../protocol";
 import type { CallProgress } from "./call-progress";
-import type { Log } from "./log";
+import type { ClientContext } from "./client-context";
 import type { CallQuality } from "./quality";
-import type { Registrar } from "./registration";
-import type { Runtime } from "./runtime";
 import { sdkVersion } from "./version";
 
 /** Means of the numbers over the call, and the latest names. */
@@ -26,15 +24,15 @@ export class QualityAverage {
 
 /** The body of the upload. */
 export function statisticsOf(
-  { callId, direction }: Pick<CallStatistics, "callId" | "direction">,
+  call: Pick<CallStatistics, "callId" | "direction">,
   origin: string | undefined,
   { endCause, error, setup, mediaAfterAnswer }: CallProgress,
   quality: CallQuality,
 ): CallStatistics {
   return {
-    callId,
+    callId: call.callId,
     origin,
-    direction,
+    direction: call.direction,
     endCause,
     errorCode: error?.code,
     setup,
@@ -47,17 +45,15 @@ export function statisticsOf(
 
 /** In the background: nobody waits for it, and a failure is a line in the log. */
 export async function uploadStatistics(
-  runtime: Runtime,
-  registrar: Registrar,
-  log: Log,
+  context: Pick<ClientContext, "runtime" | "registrar" | "log">,
   statistics: CallStatistics,
   again = true,
 ): Promise<void> {
+  const { runtime, registrar, log } = context;
   try {
     if (registrar.instance) await registrar.authorized("POST", "/v1/statistics", statistics);
   } catch (error) {
-    if (again)
-      runtime.setTimeout(() => void uploadStatistics(runtime, registrar, log, statistics, false), 5_000);
+    if (again) runtime.setTimeout(() => void uploadStatistics(context, statistics, false), 5_000);
     else log("warning", "statistics", `Not uploaded: ${error}`);
   }
 }

@@ -36,7 +36,7 @@ export function defaultStorage(): CarillonStorage {
     get: async (key) =>
       memory.has(key) ? memory.get(key) : (await run("readonly", (store) => store.get(key)))?.result,
     set: write,
-    delete: (key) => write(key),
+    delete: write,
   };
 }
 

@@ -78,7 +78,7 @@ export class VideoController {
   }
 
   #view(side: Side, call: Call): HTMLVideoElement {
-    must(typeof document !== "undefined", "no page");
+    must(globalThis.document, "no page");
     const known = this.#views[side].get(call);
     if (known) return known;
     const view = document.createElement("video");
