@@ -39,7 +39,7 @@ export const usage = `Usage: npm run carillon -- <command> [options]
                                           a VAPID key pair, made by the server or brought along
   push remove <id> --app <key>            stop pushing with it
   trunk list --app <key>                  the gateways to the phone network, in the order in which they are tried
-  trunk add --app <key> --name <name> --url <wss:…> --user <user> --password-file <file>
+  trunk add --app <key> --name <name> --gateway <wss:…> --user <user> --password-file <file>
       --from-domain <domain> [--caller-id <+number>] [--preference <n>]
       [--prefixes <+46,!+46900>] [--domains <a.example,b.example>]
                                           lower preferences are tried first; all numbers but premium-rate

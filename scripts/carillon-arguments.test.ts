@@ -83,7 +83,7 @@ test.each<[string[], object]>([
   expect(request).toEqual({ method: "PUT", path: `${application}/push/credentials`, body });
 });
 
-const trunk = ["--app", key, "--name", "Carrier", "--url", "wss://sip.example.com", "--user", "alice"];
+const trunk = ["--app", key, "--name", "Carrier", "--gateway", "wss://sip.example.com", "--user", "alice"];
 const least = [...trunk, "--from-domain", "example.com"];
 const carrier = { name: "Carrier", url: "wss://sip.example.com", user: "alice", fromDomain: "example.com" };
 

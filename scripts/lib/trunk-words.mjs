@@ -1,15 +1,15 @@
 // @ts-check
 /** Trunks on the command line: from its options to a request's body, and from an answer to words. */
 
-/** The options that say what a trunk is; those it needs with a “!”. */
+/** The options that say what a trunk is; those it needs with a “!”. `--url` is the deployment's. */
 export const trunkOptions = [
-  ...["app!", "name!", "url!", "user!", "from-domain!"],
+  ...["app!", "name!", "gateway!", "user!", "from-domain!"],
   ...["caller-id", "preference", "domains"],
 ];
 
 /** @param {Record<string, string | boolean | undefined>} options @param {(path: string) => string} read */
 export function trunkBody(options, read) {
-  const { name, url, user, preference, prefixes, domains } = options;
+  const { name, gateway: url, user, preference, prefixes, domains } = options;
   const { "password-file": file, "from-domain": fromDomain, "caller-id": callerId } = options;
   return {
     ...{ name, url, user, fromDomain, callerId },
