@@ -4,7 +4,10 @@ import { archiveFor, type DatabaseBindings } from "../db/database";
 /** D1 is single-threaded: a large DELETE would hold up everybody else. */
 const rowsPerRun = 1_000;
 
-/** The tables of an application, with what follows the application key in their primary keys. */
+/**
+ * The tables of an application, with what follows the application key in their primary keys. The
+ * ledger and the reservations are none of them: they are its account's books.
+ */
 const inMain = {
   users: "user_id",
   user_deletions: "user_id",
