@@ -11,7 +11,7 @@ const dist = join(here, "dist");
 rmSync(dist, { recursive: true, force: true });
 
 const { name, version } = JSON.parse(readFileSync(join(here, "package.json"), "utf8"));
-const entries = ["index", "service-worker", "web-push"];
+const entries = ["index", "service-worker", "web-push", "credits"];
 const options = {
   entryPoints: entries.map((entry) => join(here, "src", `${entry}.ts`)),
   outdir: dist,

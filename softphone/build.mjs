@@ -36,6 +36,7 @@ export async function buildSoftphone(outdir = at("../dist/softphone")) {
       alias: {
         "@carillon/sdk": at("../sdk/src/index.ts"),
         "@carillon/sdk/service-worker": at("../sdk/src/service-worker.ts"),
+        "@carillon/sdk/credits": at("../sdk/src/credits.ts"),
         "@carillon/sdk/web-push": at("../sdk/src/web-push.ts"),
       },
       logLevel: "warning",

@@ -1,11 +1,11 @@
 /** Makes calls, takes calls, and keeps each call's channel in step with the connection. */
 import {
   areHeaders,
+  type CallEvent,
   type CallFrame,
   type CallHeaders,
   type CallPosition,
   limits,
-  parseAddress,
   type Synced,
 } from "../../protocol";
 import { Alarm } from "./alarm";
@@ -41,7 +41,6 @@ export class CallClient extends Emitter<CallClientEvents> {
   readonly #calls = new Map<string, Call>();
   /** Also those of ended calls that have something to tell still. */
   readonly #channels = new Map<string, CallChannel>();
-  readonly #unacknowledged = new Map<string, CallPosition>();
   readonly #past = new Set<string>();
   readonly #acknowledging: Alarm;
   /** Events since the last acknowledgement that went out alone. */
@@ -78,9 +77,48 @@ export class CallClient extends Emitter<CallClientEvents> {
    * const call = client.callClient.callUser("bob", { video: true, headers: { order: "4711" } });
    */
   callUser(userId: string, options: CallOptions = {}): Call {
-    const { video = false, headers = {}, ringSeconds } = options;
+    // Of another application: what follows is its key.
+    mustBeUserId(userId.replace(/(.)@[\da-f-]{36}$/, "$1"));
+    return this.#call(userId, options);
+  }
+
+  /**
+   * Calls a phone. What the account pays for it is in `call.details.rate` once the call is progressing, and
+   * in `call.details.cost` at the end. `+46000000000` is a test number: free, and it says that it works.
+   *
+   * @param number E.164: `+`, the calling code of the country, and the number, digits only.
+   * @throws CarillonError `invalidUse` for what is no such number, headers that do not begin with `x-`, and
+   * before `start()`. Everything else ends the call: see `call.details.error`.
+   * @example
+   * const call = client.callClient.callPhoneNumber("+14155550101");
+   * call.on("ended", () => console.log(call.details.endCause, call.details.cost));
+   */
+  callPhoneNumber(number: string, options: Omit<CallOptions, "video"> = {}): Call {
+    must(/^\+\d+$/.test(number), "number: not +digits");
+    return this.#call(number, options, "phone");
+  }
+
+  /**
+   * Calls a SIP address. Headers go into the INVITE; those of the answer are in `call.remoteHeaders`.
+   *
+   * @param address `user@domain`.
+   * @throws CarillonError `invalidUse`, as {@link callPhoneNumber} does. A refusal of the other side ends the
+   * call with `sipFailed`, whose `sip` has the status and the reason.
+   * @example
+   * const call = client.callClient.callSip("echo@example.com", { headers: { "x-order": "4711" } });
+   */
+  callSip(address: string, options: CallOptions = {}): Call {
+    must(/.@./.test(address), "address: no user@domain");
+    return this.#call(address, options, "sip");
+  }
+
+  #call(
+    to: string,
+    { video = false, headers = {}, ringSeconds }: CallOptions,
+    line?: CallStart["line"],
+  ): Call {
     this.#context.mustRun();
-    mustBeUserId(parseAddress(userId).userId);
+    must(!line || Object.keys(headers).every((name) => /^x-/i.test(name)), "headers: no x-");
     must(areHeaders(headers), `headers: more than ${limits.headersBytes} bytes`);
     must(
       !ringSeconds || (ringSeconds >= limits.ringSecondsMin && ringSeconds <= limits.ringSecondsMax),
@@ -90,12 +128,14 @@ export class CallClient extends Emitter<CallClientEvents> {
     const channel = this.#open(timedUuid(this.#context.runtime), undefined, false);
     const call = this.#add(channel, {
       direction: "outgoing",
-      remoteUserId: userId,
+      line,
+      remoteUserId: to,
       headers: { ...headers },
       video,
       times: { started: this.#context.serverNow() },
+      ringSeconds,
     });
-    void call.begin(userId, ringSeconds);
+    void call.begin();
     return call;
   }
 
@@ -137,9 +177,6 @@ export class CallClient extends Emitter<CallClientEvents> {
     } else if (!channel || channel.accept(frame)) {
       this.#calls.get(frame.callId)?.receive(frame.event);
     }
-    const { callId, origin, seq } = frame;
-    const position = this.#channels.get(callId)?.position ?? { callId, origin, ack: seq };
-    this.#unacknowledged.set(callId, position);
     this.#heard += 1;
     this.#scheduleAcknowledge();
     this.#tidy();
@@ -164,8 +201,7 @@ export class CallClient extends Emitter<CallClientEvents> {
   }
 
   #incoming(frame: CallFrame, relayed?: RelayedCall): void {
-    const { event } = frame;
-    if (event.event !== "incoming") return;
+    const event = frame.event as Extract<CallEvent, { event: "incoming" }>;
     const channel = this.#open(frame.callId, frame.origin, true);
     channel.accept(frame);
     const call = this.#add(channel, {
@@ -183,9 +219,7 @@ export class CallClient extends Emitter<CallClientEvents> {
   }
 
   #open(callId: string, origin: string | undefined, incoming: boolean): CallChannel {
-    const channel = new CallChannel(callId, origin, incoming, this.#context.connection, (id) =>
-      this.#unacknowledged.delete(id),
-    );
+    const channel = new CallChannel(callId, origin, incoming, this.#context.connection);
     this.#channels.set(callId, channel);
     return channel;
   }
@@ -212,16 +246,12 @@ export class CallClient extends Emitter<CallClientEvents> {
     }
   }
 
-  /** What an operation did not carry along goes out by itself, together, after a while. */
+  /** Operations carry them along; after many events they go out by themselves, together. */
   #scheduleAcknowledge(): void {
     if (this.#acknowledging.isSet || this.#heard < acknowledgeEvents) return;
     this.#acknowledging.set(acknowledgeMs, () => {
-      if (this.#unacknowledged.size > 0) {
-        const calls = [...this.#unacknowledged.values()];
-        if (!this.#context.connection.tell({ type: "ack", calls })) return;
-        this.#unacknowledged.clear();
-      }
-      this.#heard = 0;
+      const calls = [...this.#channels.values()].map(({ position }) => position);
+      if (this.#context.connection.tell({ type: "ack", calls })) this.#heard = 0;
     });
   }
 }

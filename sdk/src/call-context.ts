@@ -32,11 +32,14 @@ export interface CallContext {
 /** What is known of a call from its first moment. */
 export interface CallStart {
   direction: CallDirection;
+  /** What the caller calls, if that is no user. */
+  line?: "phone" | "sip";
   remoteUserId: string;
   remoteDisplayName?: string;
   headers: CallHeaders;
   video: boolean;
   times: CallTimes;
+  ringSeconds?: number;
   /** Where the app was when a push told of it. */
   receivedIn?: "active" | "background";
 }

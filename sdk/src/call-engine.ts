@@ -1,5 +1,5 @@
 /** How a call comes about: offer or answer, its connection and tracks, and what the other side is told of them. */
-import type { Candidate, IceServer, MediaState, SessionDescription } from "../../protocol";
+import type { Candidate, IceServer, SessionDescription } from "../../protocol";
 import type { CallChannel } from "./call-channel";
 import type { CallContext, CallStart } from "./call-context";
 import { CallMedia } from "./call-media";
@@ -9,7 +9,9 @@ import type { Reply } from "./connection";
 import { CarillonError, makeError, toError } from "./errors";
 import { LocalMedia } from "./local-media";
 import { MediaWatch } from "./media-watch";
+import { playPrompt } from "./prompt";
 import type { CallQuality } from "./quality";
+import { baseUrlOf } from "./runtime";
 
 /** What the engine does to the call as the app sees it. */
 export interface EngineHooks {
@@ -23,6 +25,8 @@ export interface EngineHooks {
   track(track: MediaStreamTrack, stream: MediaStream): void;
   flowing(flowing: boolean): void;
   quality(quality: CallQuality): void;
+  /** On either side's word: nothing may come in for long. */
+  held(): boolean;
 }
 
 export class CallEngine {
@@ -33,17 +37,17 @@ export class CallEngine {
   readonly #context: CallContext;
   readonly #channel: CallChannel;
   readonly #progress: CallProgress;
-  readonly #videoOffered: boolean;
-  /** The callee's side: it gives way, and shows no track before it has the call. */
-  readonly #callee: boolean;
+  readonly #start: CallStart;
   readonly #hooks: EngineHooks;
-  /** What the other side believes of this one's media. */
-  #toldMedia: MediaState;
+  /** What the other side believes of this one's media, as JSON. */
+  #toldMedia: string;
   #media: CallMedia | undefined;
   #watch: MediaWatch | undefined;
   #preparing: Promise<void> | undefined;
   #answering: AnswerOptions | undefined;
   #unlisten: (() => void) | undefined;
+  readonly #trouble = (error: unknown) =>
+    this.#context.log("warning", "media", toError(error, "mediaFailed").message);
   #withheldTracks: MediaStreamTrack[] = [];
   /** Candidates that came before there was a connection to give them to. */
   #early: Candidate[] = [];
@@ -52,21 +56,20 @@ export class CallEngine {
     context: CallContext,
     channel: CallChannel,
     progress: CallProgress,
-    { direction, video }: CallStart,
+    start: CallStart,
     hooks: EngineHooks,
   ) {
     this.#context = context;
     this.#channel = channel;
     this.#progress = progress;
-    this.#videoOffered = video;
-    this.#callee = direction === "incoming";
+    this.#start = start;
     this.#hooks = hooks;
-    this.#toldMedia = { muted: false, held: false, video: video ? "on" : "off" };
     const { webrtc } = context;
     this.incoming = webrtc && new webrtc.MediaStream();
     const outgoing = webrtc && new webrtc.MediaStream();
     this.local = new LocalMedia(outgoing, context.devices, () => this.#tellMedia());
-    this.local.state.video = this.#toldMedia.video;
+    this.local.state.video = start.video ? "on" : "off";
+    this.#toldMedia = JSON.stringify(this.local.state);
   }
 
   get quality(): CallQuality | undefined {
@@ -81,7 +84,7 @@ export class CallEngine {
   async offer(): Promise<SessionDescription | undefined> {
     try {
       const media = this.#makeMedia(this.#context.ice.fresh ?? (await this.#context.ice.get()));
-      const offer = await media?.offer(this.#videoOffered);
+      const offer = await media?.offer(this.#start.video);
       if (media && offer) this.local.send(media);
       return offer;
     } catch (error) {
@@ -123,6 +126,24 @@ export class CallEngine {
     this.#goLive();
     this.#hooks.answered(time);
     this.#tellMedia();
+  }
+
+  /** What a phone's network plays before the answer. */
+  preview(description: SessionDescription): void {
+    this.#media?.pc.setRemoteDescription({ ...description, type: "pranswer" }).catch(this.#trouble);
+  }
+
+  /** Nobody is there: a recording is played in its place. */
+  prompt(path: string, time: number): void {
+    const { runtime, options } = this.#context;
+    this.#unlisten = playPrompt(
+      runtime,
+      baseUrlOf(options.environmentHost) + path,
+      (track) => this.#remoteTrack(track),
+      this.#trouble,
+    );
+    this.#hooks.answered(time);
+    this.#flowing(true);
   }
 
   addCandidates(candidates: Candidate[]): void {
@@ -167,32 +188,24 @@ export class CallEngine {
   }
 
   #makeMedia(iceServers: IceServer[]): CallMedia | undefined {
-    const { webrtc, runtime, options } = this.#context;
+    const { webrtc, runtime } = this.#context;
     if (this.#progress.over) return undefined;
     if (!webrtc) throw makeError("webrtcUnavailable");
-    const polite = this.#callee;
-    const media = new CallMedia({
-      webrtc,
-      runtime,
-      iceServers,
-      forceRelay: options.forceRelay,
-      audioPacketMs: options.audioPacketMs ?? 10,
-      polite,
-      outgoing: this.local.stream ?? new webrtc.MediaStream(),
-      hooks: {
-        candidates: (candidates) => void this.#channel.send({ op: "candidates", candidates }),
-        description: (description) =>
-          void this.#channel.send({ op: "description", description, candidates: [] }),
-        track: (track) => this.#remoteTrack(track),
-        failed: (error) => this.#hooks.fail(error),
-        trouble: (error) => this.#context.log("warning", "media", toError(error, "mediaFailed").message),
-      },
+    const outgoing = this.local.stream ?? new webrtc.MediaStream();
+    const media = new CallMedia(this.#context, webrtc, this.#start, iceServers, outgoing, {
+      candidates: (candidates) => void this.#channel.send({ op: "candidates", candidates }),
+      description: (description) =>
+        void this.#channel.send({ op: "description", description, candidates: [] }),
+      track: (track) => this.#remoteTrack(track),
+      failed: this.#hooks.fail,
+      trouble: this.#trouble,
     });
     this.#media = media;
     media.addCandidates(this.#early.splice(0));
-    this.#watch = new MediaWatch(media, runtime, polite, {
+    this.#watch = new MediaWatch(media, runtime, {
       flowing: (flowing) => this.#flowing(flowing),
-      sample: ({ quality }) => this.#hooks.quality(quality),
+      sample: this.#hooks.quality,
+      held: this.#hooks.held,
       canRestart: () => this.#context.connection.online && !this.#channel.describing,
     });
     return media;
@@ -207,7 +220,7 @@ export class CallEngine {
     const answer = this.#media?.takeAnswer();
     // First what takes its time elsewhere: the answer on its way, the microphone opening.
     const sent = answer && this.#channel.send({ op: "answer", ...answer });
-    const video = this.#answering?.video ?? this.#videoOffered;
+    const video = this.#answering?.video ?? this.#start.video;
     this.local.state.video = video ? "on" : "off";
     this.open(video);
     void (sent ? this.#answerSent(sent) : this.#whenPrepared());
@@ -249,7 +262,8 @@ export class CallEngine {
   #remoteTrack(track: MediaStreamTrack): void {
     const stream = this.incoming;
     if (!stream || this.#progress.over) return;
-    if (this.#callee && !this.#progress.taken) {
+    // A callee sees nothing before it has the call.
+    if (this.#start.direction === "incoming" && !this.#progress.taken) {
       this.#withheldTracks.push(track);
       return;
     }
@@ -266,14 +280,9 @@ export class CallEngine {
 
   #tellMedia(): void {
     const media = { ...this.local.state };
-    if (!this.#progress.reached("answered") || this.#progress.over || sameMedia(media, this.#toldMedia))
-      return;
-    this.#toldMedia = media;
+    const text = JSON.stringify(media);
+    if (!this.#progress.reached("answered") || this.#progress.over || text === this.#toldMedia) return;
+    this.#toldMedia = text;
     void this.#channel.send({ op: "media", media });
   }
-}
-
-function sameMedia(one: MediaState, other: MediaState): boolean {
-  // Both are made here, in one order.
-  return JSON.stringify(one) === JSON.stringify(other);
 }

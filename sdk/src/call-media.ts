@@ -1,9 +1,15 @@
 /** One call's RTCPeerConnection: offers, answers, candidates in batches, tracks. W3C's "perfect negotiation". */
 import { type Candidate, type IceServer, limits, type SessionDescription } from "../../protocol";
 import { Alarm } from "./alarm";
-import type { Runtime, WebRtc } from "./runtime";
+import type { CallContext, CallStart } from "./call-context";
+import type { WebRtc } from "./runtime";
 
-const batchMs = 20;
+/** Milliseconds. An enum: a bundler puts the numbers in their places. */
+enum timers {
+  batch = 20,
+  /** A phone's network takes no candidates later: it gets those that are there by then. */
+  gather = 500,
+}
 
 export interface MediaHooks {
   /** A batch of this side's candidates; never before {@link CallMedia.release}. */
@@ -17,21 +23,15 @@ export interface MediaHooks {
   trouble(error: unknown): void;
 }
 
-export interface MediaOptions {
-  webrtc: WebRtc;
-  runtime: Runtime;
-  iceServers: IceServer[];
-  forceRelay?: boolean;
-  audioPacketMs: 10 | 20;
-  /** Gives way when both sides offer at once: the callee. */
-  polite: boolean;
-  outgoing: MediaStream;
-  hooks: MediaHooks;
-}
-
 export class CallMedia {
   readonly pc: RTCPeerConnection;
-  readonly #options: MediaOptions;
+  readonly #context: Pick<CallContext, "runtime" | "options">;
+  /** A phone's network gets descriptions with their candidates, and decides how long packets are. */
+  readonly #line: boolean;
+  /** Gives way when both sides offer at once: the callee. */
+  readonly polite: boolean;
+  readonly #outgoing: MediaStream;
+  readonly #hooks: MediaHooks;
   /** This side's candidates that have not gone out. */
   #gathered: Candidate[] = [];
   #released = false;
@@ -44,14 +44,24 @@ export class CallMedia {
   #answer: SessionDescription | undefined;
   #chain: Promise<unknown> = Promise.resolve();
 
-  constructor(options: MediaOptions) {
-    const { webrtc, runtime, iceServers, hooks } = options;
-    this.#options = options;
-    this.#batch = new Alarm(runtime);
-    this.pc = new webrtc.RTCPeerConnection({
+  constructor(
+    context: CallContext,
+    { RTCPeerConnection }: WebRtc,
+    { direction, line }: CallStart,
+    iceServers: IceServer[],
+    outgoing: MediaStream,
+    hooks: MediaHooks,
+  ) {
+    this.#context = context;
+    this.#line = !!line;
+    this.polite = direction === "incoming";
+    this.#outgoing = outgoing;
+    this.#hooks = hooks;
+    this.#batch = new Alarm(context.runtime);
+    this.pc = new RTCPeerConnection({
       iceServers,
       bundlePolicy: "max-bundle",
-      ...(options.forceRelay && { iceTransportPolicy: "relay" }),
+      ...(context.options.forceRelay && { iceTransportPolicy: "relay" }),
     });
     this.pc.onicecandidate = ({ candidate }) => this.#collect(candidate);
     this.pc.ontrack = ({ track }) => hooks.track(track);
@@ -63,18 +73,16 @@ export class CallMedia {
   /** The caller's first description. Tracks come when the microphone is open: nothing waits for it. */
   async offer(video: boolean): Promise<SessionDescription> {
     for (const kind of video ? ["audio", "video"] : ["audio"]) {
-      this.pc.addTransceiver(kind, { direction: "sendrecv", streams: [this.#options.outgoing] });
+      this.pc.addTransceiver(kind, { direction: "sendrecv", streams: [this.#outgoing] });
     }
-    await this.pc.setLocalDescription(await this.pc.createOffer());
-    return this.#local();
+    return this.#describe();
   }
 
   /** The callee's, made while it rings: gathers, but sends nothing to anybody. */
   async prepareAnswer(offer: SessionDescription): Promise<void> {
     await this.pc.setRemoteDescription(this.#paced(offer));
     this.#sendEverything();
-    await this.pc.setLocalDescription(await this.pc.createAnswer());
-    this.#answer = this.#local();
+    this.#answer = await this.#describe();
   }
 
   /** What {@link prepareAnswer} made, once it is there, with the candidates so far. */
@@ -101,15 +109,15 @@ export class CallMedia {
 
   /** The caller has the answer. */
   accept(description: SessionDescription, candidates: Candidate[]): void {
-    const { hooks } = this.#options;
     // The peer connection chains these by itself; waiting here would only add turns.
-    this.pc.setRemoteDescription(this.#paced(description)).catch(hooks.failed);
+    this.pc.setRemoteDescription(this.#paced(description)).catch(this.#hooks.failed);
     for (const candidate of candidates) void this.#add(candidate);
     this.#negotiating = this.#connecting = true;
   }
 
   /** Candidates of this side may go out. */
   release(): void {
+    if (this.#line) return;
     this.#released = true;
     if (this.#gathered.length > 0) this.#schedule();
   }
@@ -124,13 +132,12 @@ export class CallMedia {
     this.#then(async () => {
       const offer = description.type === "offer";
       const collision = offer && (this.#offering || this.pc.signalingState !== "stable");
-      if (collision && !this.#options.polite) return;
+      if (collision && !this.polite) return;
       await this.pc.setRemoteDescription(this.#paced(description));
       for (const candidate of candidates) void this.#add(candidate);
       if (!offer) return;
       this.#sendEverything();
-      await this.pc.setLocalDescription();
-      this.#options.hooks.description(this.#local());
+      this.#hooks.description(await this.#describe());
     });
   }
 
@@ -141,10 +148,9 @@ export class CallMedia {
 
   /** What is sent for a kind; null for nothing. Renegotiates only where this kind was never negotiated. */
   setTrack(kind: "audio" | "video", track: MediaStreamTrack | null): void {
-    const { outgoing, hooks } = this.#options;
     const transceiver = this.#transceiver(kind);
-    if (transceiver) transceiver.sender.replaceTrack(track).catch(hooks.trouble);
-    else if (track) this.pc.addTrack(track, outgoing);
+    if (transceiver) transceiver.sender.replaceTrack(track).catch(this.#hooks.trouble);
+    else if (track) this.pc.addTrack(track, this.#outgoing);
   }
 
   sender(kind: "audio" | "video"): RTCRtpSender | undefined {
@@ -166,15 +172,14 @@ export class CallMedia {
     for (const transceiver of this.pc.getTransceivers()) {
       if (transceiver.direction !== "recvonly") continue;
       transceiver.direction = "sendrecv";
-      transceiver.sender.setStreams?.(this.#options.outgoing);
+      transceiver.sender.setStreams?.(this.#outgoing);
     }
   }
 
   async #offer(): Promise<void> {
     this.#offering = true;
     try {
-      await this.pc.setLocalDescription();
-      this.#options.hooks.description(this.#local());
+      this.#hooks.description(await this.#describe());
     } finally {
       this.#offering = false;
     }
@@ -182,17 +187,32 @@ export class CallMedia {
 
   /** What the other side "asks for" decides how long this side's audio packets are (RFC 8866, 6.4). */
   #paced({ type, sdp }: SessionDescription): SessionDescription {
-    const line = `$1a=ptime:${this.#options.audioPacketMs}\r\n`;
-    const kept = sdp.replace(/^a=ptime:.*\r?\n/gm, "");
-    return { type, sdp: kept.replace(/^(m=audio.*\r?\n(?:[ibc]=.*\r?\n)*)/m, line) };
+    if (this.#line) return { type, sdp };
+    const ptime = `$1a=ptime:${this.#context.options.audioPacketMs ?? 10}\r\n`;
+    const audio = /^(m=audio.*\r?\n(?:[ibc]=.*\r?\n)*)/m;
+    return { type, sdp: sdp.replace(/^a=ptime:.*\r?\n/gm, "").replace(audio, ptime) };
   }
 
-  /** Candidates travel apart from descriptions. */
-  #local(): SessionDescription {
-    const { type, sdp = "" } = this.pc.localDescription ?? { type: "offer" };
+  /** Sets this side's description. Candidates travel apart from it, except to a line. */
+  async #describe(): Promise<SessionDescription> {
+    const { pc } = this;
+    await pc.setLocalDescription();
+    if (this.#line) {
+      const alarm = new Alarm(this.#context.runtime);
+      await new Promise<void>((resolve) => {
+        alarm.set(timers.gather, resolve);
+        // The state may be that of the paths before these.
+        const look = () =>
+          pc.iceGatheringState === "complete" && /a=cand/.test(pc.localDescription?.sdp ?? "") && resolve();
+        pc.onicegatheringstatechange = look;
+        look();
+      });
+      alarm.clear();
+    }
+    const { type, sdp } = pc.localDescription as SessionDescription;
     return {
-      type: type === "answer" ? "answer" : "offer",
-      sdp: sdp.replace(/^a=(candidate:.*|end-of-candidates)\r?\n/gm, ""),
+      type,
+      sdp: this.#line ? sdp : sdp.replace(/^a=(candidate|end-of-candidates).*\r?\n/gm, ""),
     };
   }
 
@@ -204,13 +224,13 @@ export class CallMedia {
   }
 
   #schedule(): void {
-    if (!this.#batch.isSet) this.#batch.set(batchMs, () => this.#flush());
+    if (!this.#batch.isSet) this.#batch.set(timers.batch, () => this.#flush());
   }
 
   #flush(): void {
     this.#batch.clear();
     while (this.#gathered.length > 0)
-      this.#options.hooks.candidates(this.#gathered.splice(0, limits.candidatesPerFrame));
+      this.#hooks.candidates(this.#gathered.splice(0, limits.candidatesPerFrame));
   }
 
   /** A candidate of a description that lost a glare, or of an old generation, is none that matters. */
@@ -221,7 +241,7 @@ export class CallMedia {
   /** Descriptions and candidates, one after the other as they came. */
   #then(step: () => Promise<unknown>): void {
     this.#chain = this.#chain.then(step).catch((error: unknown) => {
-      if (this.pc.connectionState !== "closed") this.#options.hooks.trouble(error);
+      if (this.pc.connectionState !== "closed") this.#hooks.trouble(error);
     });
   }
 }

@@ -1,4 +1,4 @@
-import type { CallHeaders, CallState, EndCause, MediaState } from "../../protocol";
+import type { CallCost, CallHeaders, CallRate, CallState, EndCause, MediaState } from "../../protocol";
 import type { Call } from "./call";
 import type { CarillonError } from "./errors";
 import type { PushPair } from "./notification";
@@ -28,6 +28,10 @@ export interface CallDetails {
   error?: CarillonError;
   /** Seconds from established to ended, or to now; 0 for a call that was never established. */
   duration: number;
+  /** Of a call to a phone, from progressing on: what it costs. */
+  rate?: CallRate;
+  /** Of a call to a phone that is over: what it has cost. Known a moment after the end when this side hung up. */
+  cost?: CallCost;
 }
 
 /** A warning about the call's quality came up (`active`), or is over. */
@@ -50,6 +54,7 @@ export interface CallEvents {
   ended: Call;
   /** Video of the other side can be shown: `videoController.remoteView(call)`. */
   videoTrackAdded: Call;
+  /** Something can be heard or seen. Of a phone before the answer, it may be: stop the progress tone. */
   remoteTrack: { track: MediaStreamTrack; stream: MediaStream };
   /** The other side has transferred this one: the new call, already on its way. This one ends. */
   transferred: Call;
@@ -57,6 +62,8 @@ export interface CallEvents {
   shouldSendPushNotification: PushPair[];
   /** The other side muted, held, or changed its video. */
   remoteMedia: MediaState;
+  /** The other side has pressed these keys, and its tones came beside the media. */
+  dtmf: string;
   qualityWarning: QualityWarning;
   /** Once a second while media runs. */
   quality: CallQuality;

@@ -1,6 +1,8 @@
 import type {
+  CallCost,
   CallEvent,
   CallHeaders,
+  CallRate,
   CallResult,
   CallState,
   EndCause,
@@ -30,7 +32,10 @@ import { QualityAverage, statisticsOf } from "./statistics";
 export class Call extends Emitter<CallEvents> {
   readonly callId: string;
   readonly direction: CallDirection;
+  /** A user, or what was called: a phone number, a SIP address. */
   readonly remoteUserId: string;
+  /** What was called, if that is no user. */
+  readonly line: "phone" | "sip" | undefined;
   readonly remoteDisplayName: string | undefined;
   readonly headers: CallHeaders;
   /** What comes in: empty until the other side answered. */
@@ -40,15 +45,18 @@ export class Call extends Emitter<CallEvents> {
 
   readonly #context: CallContext;
   readonly #channel: CallChannel;
-  readonly #videoOffered: boolean;
+  readonly #start: CallStart;
   readonly #receivedIn: "active" | "background" | undefined;
   readonly #progress: CallProgress;
   readonly #engine: CallEngine;
   readonly #averages = new QualityAverage();
   readonly #warned = new Set<QualityReason>();
   #remoteMedia: MediaState;
+  #remoteHeaders: CallHeaders = {};
   /** Undefined until it is known. */
   #headersOmitted: boolean | undefined;
+  #rate: CallRate | undefined;
+  #cost: CallCost | undefined;
 
   /** @internal */
   constructor(context: CallContext, channel: CallChannel, start: CallStart) {
@@ -58,14 +66,14 @@ export class Call extends Emitter<CallEvents> {
     this.callId = channel.callId;
     this.direction = start.direction;
     this.remoteUserId = start.remoteUserId;
+    this.line = start.line;
     this.remoteDisplayName = start.remoteDisplayName;
     this.headers = start.headers;
-    this.#videoOffered = start.video;
+    this.#start = start;
     this.#progress = new CallProgress(context.runtime, context.serverNow, start.times);
     if (start.direction === "incoming") {
       this.#receivedIn = start.receivedIn ?? (context.runtime.page.hidden() ? "background" : "active");
     }
-    this.#remoteMedia = { muted: false, held: false, video: start.video ? "on" : "off" };
     this.#engine = new CallEngine(context, channel, this.#progress, start, {
       play: () => context.audio.play(this),
       answered: (time) => this.#advance("answered", time),
@@ -74,9 +82,12 @@ export class Call extends Emitter<CallEvents> {
       track: (track, stream) => this.#remoteTrack(track, stream),
       flowing: (flowing) => this.#warn("mediaLost", !flowing),
       quality: (quality) => this.#measured(quality),
+      held: () => this.held || this.#remoteMedia.held,
     });
     this.incomingStream = this.#engine.incoming;
     this.local = this.#engine.local;
+    // It is thought to be as this side's until it says otherwise.
+    this.#remoteMedia = { ...this.local.state };
   }
 
   get state(): CallState {
@@ -106,6 +117,11 @@ export class Call extends Emitter<CallEvents> {
     return { ...this.#remoteMedia };
   }
 
+  /** What the other side's SIP network has said with its answer, and at the end; `x-` all of it. */
+  get remoteHeaders(): CallHeaders {
+    return this.#remoteHeaders;
+  }
+
   get details(): CallDetails {
     const { times, endCause, error, duration } = this.#progress;
     return {
@@ -113,7 +129,7 @@ export class Call extends Emitter<CallEvents> {
       direction: this.direction,
       remoteUserId: this.remoteUserId,
       headers: this.headers,
-      videoOffered: this.#videoOffered,
+      videoOffered: this.#start.video,
       pushHeadersOmitted: this.#headersOmitted,
       applicationStateWhenReceived: this.#receivedIn,
       startedTime: times.started,
@@ -125,6 +141,8 @@ export class Call extends Emitter<CallEvents> {
       endCause,
       error,
       duration,
+      rate: this.#rate,
+      cost: this.#cost,
     };
   }
 
@@ -212,36 +230,37 @@ export class Call extends Emitter<CallEvents> {
   }
 
   /**
-   * Sends tones (RFC 4733).
+   * Sends tones: in the media (RFC 4733) where the other side takes them there, beside it otherwise.
    *
    * @throws CarillonError `invalidUse` for keys other than `0-9 # * A-D`, or before the answer.
    */
   sendDTMF(keys: string): void {
-    must(/^[0-9#*A-D]+$/i.test(keys), "keys: not 0-9 # * A-D");
+    must(/^[0-9#*A-D]+$/.test(keys), "keys: not 0-9 # * A-D");
     this.#mustLive();
     const { dtmf } = this.#engine;
-    must(dtmf, "no tones in this call");
-    dtmf.insertDTMF(dtmf.toneBuffer + keys.toUpperCase());
+    if (dtmf?.canInsertDTMF) dtmf.insertDTMF(dtmf.toneBuffer + keys);
+    else void this.#channel.send({ op: "dtmf", keys });
   }
 
   // ---- what the client does with it -----------------------------------------------------------
 
   /** @internal The caller's side begins; the app has its listeners by then. */
-  async begin(to: string, ringSeconds: number | undefined): Promise<void> {
+  async begin(): Promise<void> {
     await Promise.resolve();
     const offering = this.#engine.offer();
     // After offer(), so that a fresh ICE server list makes the offer start first.
-    this.#engine.open(this.#videoOffered);
+    this.#engine.open(this.#start.video);
     const offer = await offering;
     if (!offer || this.#progress.over) return;
     const started = this.#channel.send({
       op: "start",
-      to,
+      to: this.remoteUserId,
+      line: this.line,
       displayName: this.#context.options.displayName,
-      video: this.#videoOffered,
+      video: this.#start.video,
       headers: this.headers,
       offer,
-      ringSeconds,
+      ringSeconds: this.#start.ringSeconds,
     });
     this.#engine.offerSent();
     this.#context.audio.play(this);
@@ -272,7 +291,15 @@ export class Call extends Emitter<CallEvents> {
         this.#advance(event.event, event.time);
         return;
       case "answered":
-        this.#engine.answered(event.description, event.candidates, event.time);
+        this.#hear(event);
+        if (event.prompt) this.#engine.prompt(event.prompt, event.time);
+        else this.#engine.answered(event.description, event.candidates, event.time);
+        return;
+      case "earlyMedia":
+        this.#engine.preview(event.description);
+        return;
+      case "dtmf":
+        this.emit("dtmf", event.keys);
         return;
       case "candidates":
         this.#engine.addCandidates(event.candidates);
@@ -293,6 +320,7 @@ export class Call extends Emitter<CallEvents> {
         return;
       case "ended":
         this.#progress.times = { ...this.#progress.times, ...event.times };
+        this.#hear(event);
         this.#finish(event.cause, event.error && new CarillonError(event.error));
         return;
     }
@@ -331,11 +359,21 @@ export class Call extends Emitter<CallEvents> {
   // ---- what becomes of it ---------------------------------------------------------------------
 
   #leave(error?: ErrorBody): void {
-    if (!this.#channel.discard()) void this.#channel.send({ op: "hangup", error });
+    if (this.#channel.discard()) return;
+    void this.#channel.send({ op: "hangup", error }).then((reply) => {
+      if (reply.ok) this.#hear((reply.value as Partial<CallResult>).ended);
+    });
+  }
+
+  /** What a phone's network adds: headers, and at the end what it has cost. */
+  #hear({ headers, cost }: { headers?: CallHeaders; cost?: CallCost } = {}): void {
+    Object.assign(this.#remoteHeaders, headers);
+    this.#cost ??= cost;
   }
 
   /** What an operation brought about comes with its answer. */
-  #settled({ time, devices, ended, pushPairs, headersOmitted }: Partial<CallResult>): void {
+  #settled({ time, devices, ended, pushPairs, headersOmitted, rate }: Partial<CallResult>): void {
+    this.#rate ??= rate;
     if (ended) this.receive({ event: "ended", ...ended });
     else if (time && devices) {
       this.#advance("progressing", time);

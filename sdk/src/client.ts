@@ -48,7 +48,8 @@ export class CarillonClient extends Emitter<ClientEvents> {
 
   readonly #options: CarillonClientOptions;
   readonly #runtime: Runtime;
-  readonly #registrar: Registrar;
+  /** @internal */
+  readonly registrar: Registrar;
   readonly #connection: Connection;
   readonly #ice: IceServers;
   readonly #starting: Starting;
@@ -76,7 +77,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
     this.#starting = new Starting(this.#runtime, (error) => this.#failed(error));
     const baseUrl = baseUrlOf(environmentHost);
     const storage = options.storage ?? defaultStorage();
-    this.#registrar = new Registrar({
+    this.registrar = new Registrar({
       ...options,
       baseUrl,
       runtime: this.#runtime,
@@ -98,7 +99,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
       log: this.#log,
       storage,
       userId,
-      registrar: this.#registrar,
+      registrar: this.registrar,
       connection: this.#connection,
       serverNow: this.#serverNow,
       webrtc,
@@ -112,7 +113,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
       ended: (call: Call, statistics: CallStatistics) => {
         this.audioController.detach(call);
         this.videoController.detach(call);
-        void uploadStatistics(this.#runtime, this.#registrar, this.#log, statistics);
+        void uploadStatistics(context, statistics);
       },
     };
     this.callClient = new CallClient(context);
@@ -199,7 +200,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
     this.#mustLive();
     await this.terminate();
     const ends = await Promise.allSettled([
-      this.#registrar.logOut(),
+      this.registrar.logOut(),
       this.messageClient.forget(),
       this.push.forget(),
     ]);
@@ -221,7 +222,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
 
   async #begin(): Promise<void> {
     try {
-      await this.#registrar.ensure();
+      await this.registrar.ensure();
       if (this.#status !== "starting") return;
       this.#listenToPage();
       this.#connection.open();
@@ -261,11 +262,11 @@ export class CarillonClient extends Emitter<ClientEvents> {
       log: this.#log,
       url: `${baseUrl.replace(/^http/, "ws")}/v1/connect`,
       token: async () => {
-        const { instanceId, instanceToken } = await this.#registrar.ensure();
+        const { instanceId, instanceToken } = await this.registrar.ensure();
         await this.messageClient.prepare(instanceId);
         return instanceToken;
       },
-      unauthorized: () => this.#registrar.replace(),
+      unauthorized: () => this.registrar.replace(),
       hello: () => ({
         state: this.#state(),
         calls: [...this.callClient.positions(), ...this.push.positions()],
@@ -292,7 +293,7 @@ export class CarillonClient extends Emitter<ClientEvents> {
     this.push.online();
     this.callClient.nudge();
     if (this.#calling) void this.#ice.prefetch();
-    this.#registrar.renewIfDue();
+    this.registrar.renewIfDue();
     this.emit("connection", { online: true });
     if (this.#status !== "starting") return;
     this.#status = "started";

@@ -9,17 +9,20 @@ import {
 /** What an error is about: the server's answer, the phone network, the way to the server, microphone and camera, or the client. */
 export type ErrorDomain = "api" | "sip" | "network" | "media" | "session";
 
-const domains: Partial<Record<ErrorName, ErrorDomain>> = {
-  networkLost: "network",
-  unavailable: "network",
-  mediaFailed: "media",
-  permissionDenied: "media",
-  deviceMissing: "media",
-  webrtcUnavailable: "media",
-  terminated: "session",
-  credentialsRequired: "session",
-  invalidUse: "session",
-  instanceRevoked: "session",
+/** By code: `api` is the rest. */
+const domains: Record<number, ErrorDomain> = {
+  40105: "session",
+  50200: "sip",
+  50201: "sip",
+  50300: "network",
+  50400: "media",
+  60001: "media",
+  60002: "media",
+  60003: "network",
+  60004: "media",
+  60005: "session",
+  60006: "session",
+  60007: "session",
 };
 
 /** Every error that the SDK throws, rejects with, or gives to an event. */
@@ -36,6 +39,8 @@ export class CarillonError extends Error {
   readonly reference?: string;
   /** Seconds until it makes sense to try again. */
   readonly retryAfter?: number;
+  /** Of `sipFailed`: what the other side's network said (RFC 3261, 21). */
+  readonly sip: ErrorBody["sip"];
 
   constructor(
     /** As it travels. */
@@ -45,10 +50,11 @@ export class CarillonError extends Error {
     super(body.detail ? `${body.message} ${body.detail}` : body.message, { cause });
     this.code = body.errorCode;
     this.errorName = body.name;
-    this.domain = domains[body.name] ?? "api";
+    this.domain = domains[this.code] ?? "api";
     this.hint = body.hint;
     this.reference = body.reference;
     this.retryAfter = body.retryAfter;
+    this.sip = body.sip;
   }
 }
 

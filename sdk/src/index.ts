@@ -4,7 +4,9 @@
  * @packageDocumentation
  */
 export type {
+  CallCost,
   CallHeaders,
+  CallRate,
   CallState,
   EndCause,
   ErrorBody,

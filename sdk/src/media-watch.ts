@@ -2,7 +2,7 @@
 // biome-ignore-all lint/suspicious/noDuplicateEnumValues: these are numbers, not cases.
 import { Alarm } from "./alarm";
 import type { CallMedia } from "./call-media";
-import { readSample, type Sample } from "./quality";
+import { type CallQuality, readSample, type Sample } from "./quality";
 import type { Runtime } from "./runtime";
 
 /** Milliseconds. An enum: a bundler puts the numbers in their places. */
@@ -19,7 +19,9 @@ enum timers {
 
 export interface WatchHooks {
   flowing(flowing: boolean): void;
-  sample(sample: Sample): void;
+  sample(quality: CallQuality): void;
+  /** The call is held: silence is what is wanted. */
+  held(): boolean;
   /** The peer can be told of a restart now. */
   canRestart(): boolean;
 }
@@ -27,7 +29,6 @@ export interface WatchHooks {
 export class MediaWatch {
   readonly #media: CallMedia;
   readonly #runtime: Runtime;
-  readonly #polite: boolean;
   readonly #hooks: WatchHooks;
   #flowing = false;
   #ever = false;
@@ -38,10 +39,9 @@ export class MediaWatch {
   #stopped = true;
   #connectedAt = 0;
 
-  constructor(media: CallMedia, runtime: Runtime, polite: boolean, hooks: WatchHooks) {
+  constructor(media: CallMedia, runtime: Runtime, hooks: WatchHooks) {
     this.#media = media;
     this.#runtime = runtime;
-    this.#polite = polite;
     this.#hooks = hooks;
     this.#tick = new Alarm(runtime);
     this.#restart = new Alarm(runtime);
@@ -127,9 +127,9 @@ export class MediaWatch {
     const before = this.#last;
     const sample = readSample(report as unknown as Iterable<[string, unknown]>, this.#runtime.now(), before);
     this.#last = sample;
-    if (sample.packets > (before?.packets ?? 0)) this.#came();
+    if (sample.packets > (before?.packets ?? 0) || (this.#flowing && this.#hooks.held())) this.#came();
     else if (this.#flowing && this.#runtime.now() - this.#packetAt >= timers.silence) this.#lost();
-    if (this.#ever) this.#hooks.sample(sample);
+    if (this.#ever) this.#hooks.sample(sample.quality);
   }
 
   #came(): void {
@@ -146,7 +146,7 @@ export class MediaWatch {
       this.#hooks.flowing(false);
     }
     if (this.#restart.isSet || this.#stopped) return;
-    if (this.#polite) this.#armRestart(timers.calleeWaits);
+    if (this.#media.polite) this.#armRestart(timers.calleeWaits);
     else this.#tryRestart();
   }
 

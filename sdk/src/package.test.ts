@@ -20,6 +20,7 @@ test("everything is at most 20 KB, minified and gzipped", async () => {
 test.each([
   ["service-worker", 2.75],
   ["web-push", 2.5],
+  ["credits", 0.5],
 ])("@carillon/sdk/%s is a small file of its own: %f KB at most", async (name, most) => {
   const { outputFiles } = await build({ ...options, entryPoints: [fileOf(name)], minify: true });
   expect(gzipSync(outputFiles[0]?.contents ?? "", { level: 9 }).length / 1024).toBeLessThan(most);
