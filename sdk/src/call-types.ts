@@ -64,6 +64,8 @@ export interface CallEvents {
   remoteMedia: MediaState;
   /** The other side has pressed these keys, and its tones came beside the media. */
   dtmf: string;
+  /** Of a call to a phone: what it has cost, at the end, or a moment after it when this side hung up. */
+  cost: CallCost;
   qualityWarning: QualityWarning;
   /** Once a second while media runs. */
   quality: CallQuality;

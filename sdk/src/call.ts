@@ -368,7 +368,9 @@ export class Call extends Emitter<CallEvents> {
   /** What a phone's network adds: headers, and at the end what it has cost. */
   #hear({ headers, cost }: { headers?: CallHeaders; cost?: CallCost } = {}): void {
     Object.assign(this.#remoteHeaders, headers);
-    this.#cost ??= cost;
+    if (!cost) return;
+    this.#cost = cost;
+    this.emit("cost", cost);
   }
 
   /** What an operation brought about comes with its answer. */

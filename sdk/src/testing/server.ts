@@ -4,6 +4,7 @@ import {
   type CallFrame,
   type CallOperation,
   type CallPosition,
+  type CallRate,
   type CallRequest,
   type CallTimes,
   type Candidate,
@@ -53,6 +54,9 @@ interface Session {
   over: boolean;
 }
 
+/** What a line has besides users. */
+type LineEnd = Pick<Extract<CallEvent, { event: "ended" }>, "cost" | "headers">;
+
 export interface Received {
   from: string;
   frame: ClientFrame;
@@ -67,6 +71,10 @@ export class FakeServer {
   iceServersAsked = 0;
   /** Users whom pushes wake, and what their callers are told of that. */
   readonly sleeping = new Map<string, Omit<Progress, "devices">>();
+  /** What calls to phones cost. */
+  rate: CallRate | undefined;
+  /** What is told of them at their end. */
+  lineEnd: LineEnd = {};
   /** Why calls that are forgotten ended. */
   readonly causes = new Map<string, EndCause>();
   readonly mail = new FakeMail({
@@ -105,6 +113,18 @@ export class FakeServer {
     return this.received
       .filter(({ from }) => from.startsWith(userId))
       .flatMap(({ frame }) => (frame.type === "call" && (!op || frame.op.op === op) ? [frame] : []));
+  }
+
+  /** Tells a caller what its line does. An answer is taken as heard there. */
+  line(callId: string, event: CallEvent): void {
+    const session = this.sessions.get(callId);
+    if (!session) throw new Error("No such call.");
+    if (event.event === "answered") {
+      session.taken = "line";
+      session.times.answered = event.time;
+      session.flowing.add("line");
+    }
+    this.#tell(session, session.caller, event);
   }
 
   /** Ends a call from the server's side. */
@@ -218,7 +238,10 @@ export class FakeServer {
     party.n = n;
     const error = session.over ? undefined : this.#apply(session, party, op);
     if (error) this.#refuse(connection, id, error);
-    else this.#answer(connection, id, op.op === "start" ? { time: session.times.started } : {});
+    else if (op.op === "hangup") {
+      const { event: _, ...ended } = this.#ended(session, "hungUp");
+      this.#answer(connection, id, { time: this.now(), ended });
+    } else this.#answer(connection, id, op.op === "start" ? { time: session.times.started } : {});
   }
 
   #start(
@@ -230,7 +253,7 @@ export class FakeServer {
     const targets = [...this.connections.values()].filter(
       ({ userId, hello }) => userId === op.to && hello.state.listening && !hello.state.background,
     );
-    const asleep = this.sleeping.get(op.to);
+    const asleep = op.line ? { rate: this.rate } : this.sleeping.get(op.to);
     if (targets.length === 0 && !asleep) {
       this.#refuse(connection, id, errorBody("userOffline"));
       return;
@@ -330,7 +353,8 @@ export class FakeServer {
   }
 
   #ended(session: Session, cause: EndCause): Extract<CallEvent, { event: "ended" }> {
-    return { event: "ended", cause, times: { ...session.times, ended: this.now() } };
+    const line = session.offer.line ? this.lineEnd : {};
+    return { event: "ended", cause, times: { ...session.times, ended: this.now() }, ...line };
   }
 
   #others(session: Session, party: Party): Party[] {

@@ -47,12 +47,16 @@ class FakeStream {
 class FakeTransceiver {
   direction: string;
   readonly receiver: { track: FakeTrack };
-  readonly sender: { track: FakeTrack | null; replaceTrack(track: FakeTrack | null): Promise<void> };
+  readonly sender: {
+    track: FakeTrack | null;
+    dtmf?: { canInsertDTMF: boolean; toneBuffer: string; insertDTMF(tones: string): void };
+    replaceTrack(track: FakeTrack | null): Promise<void>;
+  };
 
   constructor(kind: Kind, direction: string, track: FakeTrack | null = null) {
     this.direction = direction;
     this.receiver = { track: new FakeTrack(kind) };
-    const sender = {
+    const sender: FakeTransceiver["sender"] = {
       track,
       replaceTrack: async (next: FakeTrack | null) => {
         sender.track = next;
@@ -79,6 +83,10 @@ export class FakeWebRtc {
   mediaError: Error | undefined;
   /** How long the person thinks about the permission. */
   permissionMs = 5;
+  /** A candidate is there with the description, and the others are not seen in it. */
+  early = true;
+  /** When all of this device's candidates are there. */
+  gatherMs = 30;
   up = true;
 
   constructor(private readonly world: Set<FakePeerConnection>) {}
@@ -121,6 +129,8 @@ export class FakePeerConnection {
   ontrack: ((event: { track: FakeTrack }) => void) | null = null;
   onnegotiationneeded: (() => void) | null = null;
   onconnectionstatechange: (() => void) | null = null;
+  onicegatheringstatechange: (() => void) | null = null;
+  iceGatheringState = "new";
   signalingState = "stable";
   connectionState = "new";
   localDescription: Description | null = null;
@@ -181,11 +191,15 @@ export class FakePeerConnection {
 
   async setRemoteDescription(description: Description): Promise<void> {
     // Sees the description at once, as the chain of operations in the real one does.
-    if (description.type === "answer" && this.signalingState !== "have-local-offer") {
+    if (description.type !== "offer" && !/local-offer|pranswer/.test(this.signalingState)) {
       throw new Error(`An answer in ${this.signalingState}`);
     }
     this.remoteDescription = description;
-    this.signalingState = description.type === "offer" ? "have-remote-offer" : "stable";
+    const states: Record<string, string> = { offer: "have-remote-offer", pranswer: "have-remote-pranswer" };
+    this.signalingState = states[description.type] ?? "stable";
+    for (const [, candidate] of description.sdp.matchAll(/^a=(candidate:.*)\r$/gm)) {
+      this.remoteCandidates.push(candidate ?? "");
+    }
     if (description.type === "offer" && /restart/.test(description.sdp)) this.#restart = true;
     await tick();
     for (const [, kind] of description.sdp.matchAll(/^m=(audio|video)/gm)) this.#media(kind as Kind);
@@ -244,20 +258,31 @@ export class FakePeerConnection {
     }
     const media = this.transceivers.map(({ kind, direction }) => `m=${kind}\r\na=${direction}\r\n`).join("");
     const lines = `v=0\r\nid:${this.id}\r\n${restart ? "gather restart\r\n" : ""}${media}`;
-    return { type, sdp: `${lines}a=candidate:${this.id} early\r\na=end-of-candidates\r\n` };
+    const early = `a=candidate:${this.id} early\r\na=end-of-candidates\r\n`;
+    return { type, sdp: this.device.early ? lines + early : lines };
   }
 
   #gather(): void {
-    const { id } = this;
+    const { id, device } = this;
+    this.#gathering("gathering");
     for (const index of [1, 2, 3]) {
       setTimeout(() => {
         const text = `candidate:${id} ${index}`;
+        if (this.localDescription && !device.early) this.localDescription.sdp += `a=${text}\r\n`;
         this.onicecandidate?.({
           candidate: { candidate: text, toJSON: () => ({ candidate: text, sdpMid: "0" }) },
         });
       }, index * 2);
     }
-    setTimeout(() => this.onicecandidate?.({ candidate: null }), 30);
+    setTimeout(() => {
+      this.#gathering("complete");
+      this.onicecandidate?.({ candidate: null });
+    }, device.gatherMs);
+  }
+
+  #gathering(state: string): void {
+    this.iceGatheringState = state;
+    this.onicegatheringstatechange?.();
   }
 
   /** Both know each other by their present ids, and each has candidates of the other's. */
@@ -265,7 +290,7 @@ export class FakePeerConnection {
     const { peer } = this;
     if (!peer || peer.peer !== this) return;
     const knows = (one: FakePeerConnection, other: FakePeerConnection) =>
-      one.signalingState === "stable" &&
+      /stable|pranswer/.test(one.signalingState) &&
       one.remoteCandidates.some((candidate) => candidate.includes(`${other.id} `));
     if (!knows(this, peer) || !knows(peer, this)) return;
     for (const end of [this, peer]) setTimeout(() => end.#set("connected"), 2);
