@@ -138,10 +138,7 @@ export async function postpone(
   checkAt: number,
 ): Promise<void> {
   await db
-    .prepare(
-      `UPDATE reservations SET check_at = ?
-       WHERE application_key = ? AND call_id = ? AND settled IS NULL`,
-    )
+    .prepare("UPDATE reservations SET check_at = ? WHERE application_key = ? AND call_id = ?")
     .bind(checkAt, applicationKey, callId)
     .run();
 }

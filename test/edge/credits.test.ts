@@ -297,6 +297,12 @@ test("what a call costs in D1: rows written, and a query for each statement", as
   expect(await costs(extended)).toEqual([3, 0]);
   expect(await costs(settled(210))).toEqual([4, 5]);
   expect(await costs(settled(210))).toEqual([4, 0]);
+  const refunded = (db: D1Database) => refund(db, { ...call, accountId, key: "k", now });
+  expect(await costs(refunded)).toEqual([3, 3]);
+  expect(await costs(refunded)).toEqual([3, 0]);
+  const added = (db: D1Database) => topUp(db, { accountId, amount: 5, key: "k", now });
+  expect(await costs(added)).toEqual([2, 2]);
+  expect(await costs(added)).toEqual([2, 0]);
   const unanswered = newCall();
   await hold(accountId, unanswered);
   expect(await costs(settled(0, unanswered))).toEqual([4, 3]);
