@@ -104,13 +104,42 @@ describe("npm start", () => {
     await second.stop();
   });
 
-  it("goes on when the phones die", async () => {
+  it("has a page where every number rings, a trunk to it, prices and some credit, the same after a restart", async () => {
+    const first = await start();
+    expect(first.output()).toContain(`telephone ${first.telephony}`);
+    expect(await (await fetch(first.telephony ?? "")).text()).toContain("Any number, or any SIP address");
+    expect(statSync(join(first.state, "telephony.json")).mode & 0o777).toBe(0o600);
+    expect(await telephonyOf(first)).toEqual(demoTelephony);
+    // What somebody has changed stays.
+    const card = "prefix,name,perMinute,connectFee,increment\n46,Sweden,0.5,0,60\n";
+    expect((await administer(first, "PUT", "/rates", card)).status).toBe(200);
+    await first.stop();
+
+    const second = await start({ state: first.state });
+    expect(await telephonyOf(second)).toEqual({ ...demoTelephony, rates: 1 });
+    await second.stop();
+  });
+
+  it("does without telephones where nobody wants them", async () => {
+    const server = await start({ env: { CARILLON_TRUNK: "off" } });
+    expect(server.telephony).toBeUndefined();
+    expect(server.output()).not.toContain("telephone");
+    expect(await telephonyOf(server)).toMatchObject({ trunks: [], rates: 0 });
+    await server.stop();
+  });
+
+  it("goes on when the phones and the telephone network die", async () => {
     const server = await start();
-    const phones = processTree(server.pid).find((pid) =>
-      readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`push/main.mjs\0${server.state}`),
-    );
-    process.kill(phones ?? Number.NaN, "SIGKILL");
-    await until("a word about it", () => server.output().includes("The phones have gone"));
+    for (const [script, words] of [
+      ["push/main.mjs", "The phones have gone"],
+      ["telephony/main.mjs", "The telephone network has gone"],
+    ] as const) {
+      const pid = processTree(server.pid).find((pid) =>
+        readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`${script}\0${server.state}`),
+      );
+      process.kill(pid ?? Number.NaN, "SIGKILL");
+      await until("a word about it", () => server.output().includes(words));
+    }
     expect(await answers(server.url)).toBe(true);
     expect(await server.stop()).toBe(0);
   });
@@ -159,6 +188,38 @@ describe("npm start", () => {
     expect(await startFails({ CARILLON_NODE_VERSION: "18.20.1" })).toContain("needs Node 20 or later");
   });
 });
+
+const demoTelephony = { trunks: ["answered 200"], rates: 14, balance: 10_000_000, shown: true };
+
+/** What the demo application has to call with, and what its trunks answer. */
+async function telephonyOf(server: Server) {
+  const path = `/applications/${server.applicationKey}/trunks`;
+  const { trunks } = (await administer(server, "GET", path)).body as { trunks: { id: string }[] };
+  const checks = trunks.map(async ({ id }) => {
+    const { body } = await administer(server, "POST", `${path}/${id}/check`, {});
+    return `answered ${body.status}`;
+  });
+  const { text } = await administer(server, "GET", "/rates");
+  const { body } = await administer(server, "GET", "/accounts/default/credits");
+  const rates = text.trim().split("\n").length - 1;
+  return { trunks: await Promise.all(checks), rates, balance: body.balance, shown: body.showBalance };
+}
+
+/** A text is CSV. */
+async function administer({ url, adminToken }: Server, method: string, path: string, body?: unknown) {
+  const csv = typeof body === "string";
+  const headers = {
+    authorization: `Bearer ${adminToken}`,
+    "content-type": csv ? "text/csv" : "application/json",
+  };
+  const answer = await fetch(`${url}/v1/admin${path}`, {
+    method,
+    headers,
+    body: csv ? body : JSON.stringify(body),
+  });
+  const text = await answer.text();
+  return { status: answer.status, text, body: text.startsWith("{") ? JSON.parse(text) : {} };
+}
 
 /** One push on each of bob's phones, when somebody writes to him. */
 async function pushesAfterWriting(server: Server): Promise<Push[]> {

@@ -15,6 +15,8 @@ export interface Demo {
   links: { alice: string; bob: string };
   /** The page that plays bob's phones, and what controls the push services of this machine. */
   phones?: string;
+  /** The page where every number rings. */
+  telephony?: string;
 }
 
 export interface Server extends Demo {

@@ -21,7 +21,7 @@ const phones = new UA({
 const tell = (/** @type {string} */ words) => {
   byId("line").textContent = words;
 };
-phones.on("registered", () => tell("Any number rings here."));
+phones.on("registered", () => tell("Waiting for calls."));
 phones.on("disconnected", () => tell("npm start is away; this page comes back with it."));
 phones.on("registrationFailed", ({ cause }) => tell(`The network does not want this page: ${cause}.`));
 phones.on("newRTCSession", (/** @type {import("jssip/lib/UA.js").IncomingRTCSessionEvent} */ event) => {
