@@ -5,7 +5,7 @@ import { defineConfig } from "vitest/config";
 // wrangler.toml names it as the assets' folder, and workerd wants it to be there.
 mkdirSync("dist/softphone", { recursive: true });
 
-/** Real programs (servers, browsers, coturn): one file at a time, or they fight for two cores. */
+/** Real programs (servers, browsers, coturn, a gateway): one file at a time, or they fight for two cores. */
 const realPrograms = {
   environment: "node",
   fileParallelism: false,
@@ -65,6 +65,14 @@ export default defineConfig({
           ...realPrograms,
           name: "browser",
           include: ["test/browser/**/*.test.ts"],
+          globalSetup: ["./test/support/browser-setup.ts"],
+        },
+      },
+      {
+        test: {
+          ...realPrograms,
+          name: "gateway",
+          include: ["test/gateway/**/*.test.ts"],
           globalSetup: ["./test/support/browser-setup.ts"],
         },
       },

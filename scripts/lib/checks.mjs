@@ -42,6 +42,7 @@ export function allChecks(folder) {
     { name: "SDK package: types", command: tool("attw", "--pack", "sdk", "--profile", "esm-only") },
     suite("scripts", folder),
     suite("browser", folder),
+    suite("gateway", folder),
     suite("crash", folder),
     ...["sandbox", "production"].map((name) => ({
       name: `bundle for ${name}`,

@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findProgram, freePort, isFree, killTree, type Program, startProgram, until } from "../programs";
+import { Machine } from "./machine";
 import { SipPhone } from "./sip-phone";
 
 /** Numbers kept free for plays and films; what is said about each is what the gateway does. */
@@ -19,8 +20,8 @@ export const numbers = {
   broken: "+46701740610",
   /** Not even a 100. */
   silent: "+46701740611",
-  /** The phone plays its tone before it answers. */
-  early: "+46701740612",
+  /** The {@link Machine}: it plays before it is answered. */
+  machine: "+46701740612",
 } as const;
 
 /** What it takes to call through it. */
@@ -34,10 +35,10 @@ export interface GatewayAccess {
 export class Gateway {
   readonly access: GatewayAccess;
   #kamailio: Program | undefined;
-  readonly #logs: string[] = [];
 
   private constructor(
     readonly phone: SipPhone,
+    readonly machine: Machine,
     private readonly folder: string,
     private readonly ports: Ports,
     private readonly rtpengine: Program,
@@ -47,10 +48,11 @@ export class Gateway {
 
   static async start(): Promise<Gateway> {
     const folder = mkdtempSync(join(tmpdir(), "carillon-gateway-"));
-    const ports = await freePorts();
+    const machine = await Machine.start();
+    const ports = { ...(await freePorts()), machine: machine.port };
     const rtpengine = startRtpengine(ports);
     const phone = await SipPhone.start(join(folder, "phone"), ports.phone);
-    const gateway = new Gateway(phone, folder, ports, rtpengine);
+    const gateway = new Gateway(phone, machine, folder, ports, rtpengine);
     try {
       // kamailio asks for it once when it starts, and then does without for a minute.
       await until("rtpengine", () => boundUdp(ports.ng));
@@ -83,7 +85,6 @@ export class Gateway {
     const kamailio = this.#kamailio;
     if (!kamailio) return;
     this.#kamailio = undefined;
-    this.#logs.push(kamailio.output());
     killTree(kamailio.pid);
     await kamailio.exited;
     await until("the end of kamailio", () => isFree(this.ports.ws));
@@ -94,20 +95,24 @@ export class Gateway {
     await this.startKamailio();
   }
 
-  /** For somebody who wonders why a test failed. */
+  /** For somebody who wonders why a test failed: the end of what each of them wrote. */
   log(): string {
-    return [...this.#logs, this.#kamailio?.output(), this.rtpengine.output(), this.phone.output()].join("\n");
+    const logs = [this.rtpengine.output(), this.#kamailio?.output() ?? "", this.phone.output()];
+    return logs.map((text) => text.slice(-logged)).join("\n");
   }
 
   async stop(): Promise<void> {
     await this.killKamailio();
     await this.phone.stop();
+    this.machine.stop();
     killTree(this.rtpengine.pid);
     await this.rtpengine.exited;
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
+/** Characters. */
+const logged = 6_000;
 const realm = "trunk.test";
 const password = "the password of the trunk";
 
@@ -116,13 +121,14 @@ interface Ports {
   udp: number;
   ng: number;
   phone: number;
+  machine: number;
   /** The first of {@link mediaPorts}. */
   media: number;
 }
 
 const mediaPorts = 200;
 
-async function freePorts(): Promise<Ports> {
+async function freePorts(): Promise<Omit<Ports, "machine">> {
   const [ws, udp, ng, phone, media] = await Promise.all([
     freePort(),
     freePort(),
@@ -143,12 +149,13 @@ function startRtpengine({ ng, media }: Ports): Program {
 }
 
 /** The file, with the names in it defined. */
-function kamailioConfig({ ws, udp, ng, phone }: Ports): string {
+function kamailioConfig({ ws, udp, ng, phone, machine }: Ports): string {
   const values: Record<string, string | number> = {
     WS_PORT: ws,
     UDP_PORT: udp,
     NG_PORT: ng,
     PHONE_PORT: phone,
+    MACHINE_PORT: machine,
     REALM: realm,
     PASSWORD: password,
     BUSY: numbers.busy,
@@ -157,7 +164,7 @@ function kamailioConfig({ ws, udp, ng, phone }: Ports): string {
     UNAVAILABLE: numbers.unavailable,
     BROKEN: numbers.broken,
     SILENT: numbers.silent,
-    EARLY: numbers.early,
+    MACHINE: numbers.machine,
   };
   const text = readFileSync(new URL("kamailio.cfg", import.meta.url), "utf8");
   return text.replace(new RegExp(`\\b(${Object.keys(values).join("|")})\\b`, "g"), (name) =>

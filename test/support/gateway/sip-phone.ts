@@ -2,7 +2,7 @@
  * A telephone: baresip, which plays a tone into every call, writes down what it hears, and does what
  * it is told. It speaks SIP over UDP with its gateway.
  */
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { findProgram, freePort, killTree, type Program, startProgram, until } from "../programs";
@@ -63,12 +63,13 @@ export class SipPhone {
     return new SipPhone(program, socket, folder, port);
   }
 
-  /** The next call that rings, or plays already. */
+  /** The next call that rings. */
   async incoming(): Promise<PhoneLeg> {
     const { id } = await until("a call at the phone", () =>
-      this.#events.find(({ type, id }) => begins.includes(type) && !this.#taken.has(id)),
+      this.#events.find(({ type, id }) => type === "CALL_INCOMING" && !this.#taken.has(id)),
     );
     this.#taken.add(id);
+    for (const recording of this.#recordings()) rmSync(recording);
     return new PhoneLeg(this, id);
   }
 
@@ -91,19 +92,35 @@ export class SipPhone {
       .filter(({ headers }) => headers["call-id"] === id);
   }
 
-  /** How much of the last half second that was heard is a tone of that frequency. */
-  hears(frequency: number): number {
-    const recordings = readdirSync(this.folder)
-      .filter((name) => name.endsWith("-dec.wav"))
-      .map((name) => join(this.folder, name))
-      .sort((one, other) => statSync(one).mtimeMs - statSync(other).mtimeMs);
-    const newest = recordings.at(-1);
-    if (!newest) return 0;
-    const bytes = readFileSync(newest).subarray(wavHeader);
-    const samples = new Float32Array(Math.min(sampleRate / 2, bytes.length >> 1));
-    const start = (bytes.length >> 1) - samples.length;
-    for (const index of samples.keys()) samples[index] = bytes.readInt16LE((start + index) * 2) / 0x8000;
+  /**
+   * Listens for a while: how much of what comes is a tone of that frequency; 0 when nothing comes. After
+   * a hold baresip 1.0 does not write down any more what it hears.
+   */
+  async listen(frequency: number): Promise<number> {
+    const [before, from] = this.#heard();
+    await new Promise((resolve) => setTimeout(resolve, listenMs));
+    const [now, to, bytes] = this.#heard();
+    const start = now === before ? from : 0;
+    const samples = new Float32Array((to - start) >> 1);
+    // Packets come late now and then; when they have stopped, there are none.
+    if (samples.length < (sampleRate * listenMs) / 2_000) return 0;
+    for (const index of samples.keys()) samples[index] = bytes.readInt16LE(start + index * 2) / 0x8000;
     return toneShare(samples, sampleRate, frequency);
+  }
+
+  /** The newest recording's name, how long its sound is, and the sound. */
+  #heard(): [name: string, length: number, bytes: Buffer] {
+    const newest = this.#recordings().at(-1) ?? "";
+    const bytes = newest ? readFileSync(newest).subarray(wavHeader) : Buffer.alloc(0);
+    return [newest, bytes.length & ~1, bytes];
+  }
+
+  /** What was heard, oldest first: a new file with each change of a call's media. */
+  #recordings(): string[] {
+    return readdirSync(this.folder)
+      .filter((name) => name.endsWith("-dec.wav"))
+      .sort()
+      .map((name) => join(this.folder, name));
   }
 
   output(): string {
@@ -141,10 +158,6 @@ export class PhoneLeg {
     this.phone.tell("resume");
   }
 
-  press(key: string): void {
-    this.phone.tell("sndcode", key);
-  }
-
   get messages(): SipMessage[] {
     return this.phone.messages(this.id);
   }
@@ -174,10 +187,9 @@ export class PhoneLeg {
   }
 }
 
-/** The latter when it plays before it is answered. */
-const begins = ["CALL_INCOMING", "CALL_LOCAL_SDP"];
 const sampleRate = 8_000;
 const wavHeader = 44;
+const listenMs = 300;
 /** How `baresip -s` writes a message that comes or goes. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: it writes in colours.
 const traced = /\x1b\[36;1m#\nUDP 127\.0\.0\.1:(\d+) -> 127\.0\.0\.1:\d+\n([^\x1b]*)\x1b\[;m/g;
@@ -213,11 +225,8 @@ function writeSettings(
   { port, control, media }: Record<"port" | "control" | "media", number>,
 ) {
   mkdirSync(folder, { recursive: true });
-  const account = "regint=0;audio_codecs=pcmu/8000/1;ptime=20";
   const files = {
-    accounts: `<sip:phone@127.0.0.1>;${account};answermode=manual
-<sip:early@127.0.0.1>;${account};answermode=early
-`,
+    accounts: "<sip:phone@127.0.0.1>;regint=0;audio_codecs=pcmu/8000/1;ptime=20;answermode=manual\n",
     contacts: "",
     config: `
 sip_listen 127.0.0.1:${port}

@@ -1,0 +1,90 @@
+/** The gateway goes away in the middle of calls, and what a call has cost. */
+import { expect, test } from "vitest";
+import { phoneTone } from "../support/gateway/sip-phone";
+import { hears, hearsCaller } from "./support/tones";
+import {
+  asApplication,
+  established,
+  numbers,
+  outcome,
+  rate,
+  recordOf,
+  soon,
+  theGateway,
+  useGateway,
+} from "./support/world";
+
+useGateway();
+
+test("the gateway restarts in a call: the call goes on, and the caller's hanging up reaches the phone", async () => {
+  const { call, leg } = await established();
+  await theGateway().restartKamailio();
+  await Promise.all([hears(call, phoneTone), hearsCaller(leg.phone)]);
+  expect(await call.state()).toBe("established");
+  await call.hangup();
+  expect(await outcome(call)).toEqual({ endCause: "hungUp" });
+  await leg.closed();
+  expect(leg.received("BYE")).toHaveLength(1);
+});
+
+test("the gateway restarts in a call, and the phone's hanging up reaches the caller", async () => {
+  const { call, leg } = await established();
+  await theGateway().restartKamailio();
+  // The dialog has told the phone where it is now.
+  await expect.poll(() => leg.received("INVITE").length, soon).toBeGreaterThan(1);
+  leg.hangUp();
+  expect(await outcome(call)).toEqual({ endCause: "hungUp" });
+});
+
+test("the caller hangs up while the gateway is gone: the phone hears of it when the gateway is back", async () => {
+  const { call, leg } = await established();
+  await theGateway().killKamailio();
+  await call.hangup();
+  expect(await outcome(call)).toEqual({ endCause: "hungUp" });
+  await theGateway().startKamailio();
+  await leg.closed();
+  expect(leg.received("BYE")).toHaveLength(1);
+});
+
+test("the gateway is gone in a call and does not come back: the call ends", async () => {
+  const { call, leg } = await established();
+  await theGateway().killKamailio();
+  expect(await outcome(call, 50_000)).toEqual({ endCause: "failure", error: "trunkUnreachable" });
+  await theGateway().startKamailio();
+  leg.hangUp();
+  await leg.closed();
+});
+
+interface Entry {
+  type: string;
+  amount: number;
+  balance: number;
+  callId?: string;
+}
+
+test("what a call has cost is in its details, its record and the ledger, and fits its duration", async () => {
+  const { call } = await established();
+  const known = await call.do(({ details }) => details.rate);
+  expect(known).toEqual({ currency: "USD", perMinute: 600_000, connectFee: 20_000, increment: 1 });
+  await hears(call, phoneTone);
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  await call.hangup();
+  await expect.poll(() => call.do(({ details }) => details.cost?.amount), soon).toBeGreaterThan(0);
+  const details = await call.do((call) => call.details);
+  const seconds = Math.ceil(((details.endedTime ?? 0) - (details.answeredTime ?? 0)) / 1_000);
+  const amount = rate.connectFee + seconds * rate.second;
+  expect(details.cost).toEqual({ currency: "USD", amount });
+  expect(seconds).toBeGreaterThanOrEqual(2);
+  const record = await recordOf(call);
+  expect(record).toMatchObject({ line: "phone", calleeUserId: numbers.phone, cost: amount, endCause: "hungUp" });
+
+  const { entries } = (await asApplication("credits/ledger?limit=100")) as { entries: Entry[] };
+  const ofCall = entries.filter(({ callId }) => callId === details.callId);
+  const sum = (type: string) =>
+    ofCall.filter((entry) => entry.type === type).reduce((total, entry) => total + entry.amount, 0);
+  expect(sum("charge")).toBe(-amount);
+  expect(sum("reserve") + sum("release")).toBe(0);
+  const credits = (await asApplication("credits")) as { balance: number };
+  expect(entries.reduce((total, entry) => total + entry.amount, 0)).toBe(credits.balance);
+  expect(entries[0]?.balance).toBe(credits.balance);
+});
