@@ -39,10 +39,19 @@ class FakeCall {
 let desk: Desk;
 let comesIn: (call: FakeCall) => void;
 let placed: FakeCall[];
+let dialled: string[];
 let failures: unknown[];
+
+const dial = (address: string, as: string) => {
+  const call = new FakeCall(address, "outgoing");
+  placed.push(call);
+  dialled.push(`${as} ${address}`);
+  return call;
+};
 
 beforeEach(() => {
   placed = [];
+  dialled = [];
   failures = [];
   const client = {
     on: (_: string, listener: (call: unknown) => void) => {
@@ -53,10 +62,10 @@ beforeEach(() => {
     },
     callUser: (userId: string) => {
       if (userId === "") throw new Error("nobody");
-      const call = new FakeCall(userId, "outgoing");
-      placed.push(call);
-      return call;
+      return dial(userId, "user");
     },
+    callPhoneNumber: (number: string) => dial(number, "phone"),
+    callSip: (address: string, { video }: { video: boolean }) => dial(address, `sip ${video}`),
   } as unknown as CallClient;
   const nothing = () => {};
   desk = new Desk(
@@ -127,6 +136,13 @@ describe("the desk", () => {
     await desk.place("bob", false);
     desk.dismiss();
     expect(desk.shown).toBe(placed[0]);
+  });
+
+  it("calls users, phones and SIP addresses as what they are", async () => {
+    await desk.place("bob", false);
+    await desk.place("+46701234567", false, "phone");
+    await desk.place("echo@example.com", true, "sip");
+    expect(dialled).toEqual(["user bob", "phone +46701234567", "sip true echo@example.com"]);
   });
 
   it("tells of what fails", async () => {

@@ -1,5 +1,6 @@
 /** The calls of the phone: one in the foreground, others on hold, and those that ring. */
 import type { Call, CallClient } from "@carillon/sdk";
+import type { Kind } from "./destination";
 import { isRinging } from "./tones";
 import { qualityParts } from "./words";
 
@@ -60,11 +61,15 @@ export class Desk {
     return this.calls.filter((call) => call !== this.shown && !this.ringing.includes(call));
   }
 
-  place(userId: string, video: boolean): Promise<void> {
+  place(address: string, video: boolean, kind: Kind = "user"): Promise<void> {
     return this.run(() => {
       this.#holdOthers();
-      const call = this.#client.callUser(userId, { video });
-      this.#events.log(`callUser ${userId}${video ? " with video" : ""}: call ${call.callId}`);
+      const client = this.#client;
+      const call =
+        kind === "phone"
+          ? client.callPhoneNumber(address)
+          : client[kind === "sip" ? "callSip" : "callUser"](address, { video });
+      this.#events.log(`calls ${kind} ${address}${video ? " with video" : ""}: call ${call.callId}`);
       this.#take(call);
       this.shown = call;
     });
@@ -142,6 +147,8 @@ export class Desk {
       if (reason === "mediaLost") this.interrupted[active ? "add" : "delete"](call);
       say(`qualityWarning ${reason} ${active ? "began" : "is over"}`, "warn");
     });
+    call.on("dtmf", (keys) => say(`dtmf ${keys}`));
+    call.on("cost", ({ amount, currency }) => say(`cost ${amount} millionths of a ${currency}`));
     call.on("quality", (quality) => say(`quality ${qualityParts(quality).join(", ")}`, "debug"));
     call.on("ended", () => {
       const { endCause, error } = call.details;

@@ -6,7 +6,9 @@ import {
   type EnvironmentIssue,
   type NotificationResult,
 } from "@carillon/sdk";
+import { getCredits } from "@carillon/sdk/credits";
 import { receiveNotifications } from "@carillon/sdk/web-push";
+import { Balance } from "./balance";
 import { Desk } from "./desk";
 import { type Link, linkWithoutToken } from "./link";
 import { EventLog } from "./log";
@@ -27,6 +29,7 @@ export interface Session {
   post: Post;
   sound: Sound;
   wake: Wake;
+  balance: Balance;
 }
 
 export class Phone {
@@ -188,6 +191,7 @@ export class Phone {
   #watch(client: CarillonClient, link: Link): void {
     const { log } = this;
     const sound = new Sound(client.audioController);
+    const balance = new Balance(() => getCredits(client), this.changed);
     const desk = new Desk(
       client.callClient,
       {
@@ -203,6 +207,8 @@ export class Phone {
           if (error?.errorName !== "userUnknown") {
             this.#remember({ recent: withRecent(this.remembered.recent, call.remoteUserId) });
           }
+          // A moment later: what it has cost is charged after the end.
+          if (call.line) setTimeout(() => void balance.refresh(), 1_500);
           const tone = endTone(endCause, call.direction, answeredTime !== undefined);
           if (tone && desk.calls.length === 0) sound.once(tone);
         },
@@ -235,7 +241,7 @@ export class Phone {
     });
     client.on("started", () => {
       log.add("client", "started");
-      this.session = { key: link.key, user: link.user, client, desk, post, sound, wake };
+      this.session = { key: link.key, user: link.user, client, desk, post, sound, wake, balance };
       if (this.remembered.wake) void wake.resume();
       const [person] = this.#toOpen.splice(0);
       if (person) post.openWith([person]);

@@ -51,3 +51,13 @@ describe("which tone", () => {
     expect(endTone("canceled", "incoming", false)).toBeNull();
   });
 });
+
+it("leaves the line to what the phone's network plays before the answer", () => {
+  const call = (tracks: unknown[]) => ({
+    state: "ringing" as const,
+    direction: "outgoing" as const,
+    incomingStream: { getTracks: () => tracks as MediaStreamTrack[] },
+  });
+  expect(toneOf([call([])])).toBe("ringback");
+  expect(toneOf([call(["a track"])])).toBeNull();
+});

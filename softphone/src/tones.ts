@@ -88,16 +88,22 @@ export function wav(data: Float32Array): ArrayBuffer {
   return view.buffer;
 }
 
-/** What a call sounds like while it goes on; a call that talks has its own sound. */
-export function toneOf(
-  calls: readonly { state: CallState; direction: "outgoing" | "incoming" }[],
-): Tone | null {
+/** What {@link toneOf} looks at. */
+export interface Sounding {
+  state: CallState;
+  direction: "outgoing" | "incoming";
+  /** A phone's network may play something before the answer. */
+  incomingStream?: Pick<MediaStream, "getTracks"> | undefined;
+}
+
+/** What a call sounds like while it goes on; a call that talks, or is played something, has its own sound. */
+export function toneOf(calls: readonly Sounding[]): Tone | null {
   const rings = calls.some(({ state, direction }) => direction === "incoming" && isRinging(state));
   const talks = calls.some(({ state }) => state === "answered" || state === "established");
   if (rings) return talks ? "waiting" : "ringtone";
   if (talks) return null;
   const outgoing = calls.find(({ direction, state }) => direction === "outgoing" && state !== "ended");
-  if (!outgoing) return null;
+  if (!outgoing || outgoing.incomingStream?.getTracks().length) return null;
   return outgoing.state === "ringing" ? "ringback" : "connecting";
 }
 

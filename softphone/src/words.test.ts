@@ -7,8 +7,10 @@ import {
   opinion,
   pageTitle,
   qualityParts,
+  rateWords,
   type Situation,
   shortTime,
+  sipWords,
   stateLine,
   timeOfDay,
 } from "./words";
@@ -117,5 +119,21 @@ describe("the title of the page", () => {
       "(2) Carillon",
       "Carillon",
     ]);
+  });
+});
+
+describe("phones", () => {
+  it("says in words what a phone network refused with, and what it says itself where there are none", () => {
+    expect(sipWords({ status: 486, reason: "Busy Here" })).toBe("Busy");
+    expect(sipWords({ status: 407, reason: "Proxy Authentication Required" })).toMatch(/password/);
+    expect(sipWords({ status: 499, reason: "Odd" })).toBe("Odd");
+    expect(sipWords({ status: 499, reason: "" })).not.toBe("");
+  });
+
+  it("says what a call costs", () => {
+    const rate = { currency: "USD", perMinute: 20_000, connectFee: 0, increment: 60 };
+    expect(rateWords(rate)).toMatch(/0[.,]02.* a minute$/);
+    expect(rateWords({ ...rate, connectFee: 10_000 })).toMatch(/and .*0[.,]01.* once$/);
+    expect(rateWords({ ...rate, perMinute: 0 })).toBe("free");
   });
 });

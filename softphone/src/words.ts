@@ -1,5 +1,6 @@
 /** What the softphone says: the SDK's states, causes and numbers in plain words. */
 import type { CallState, EndCause } from "@carillon/sdk";
+import { type CallRate, formatMoney } from "@carillon/sdk/credits";
 
 type Direction = "outgoing" | "incoming";
 
@@ -15,6 +16,8 @@ export function duration(ms: number): string {
 export interface Situation {
   state: CallState;
   direction: Direction;
+  /** What was called, if that is no user. */
+  line?: "phone" | "sip" | undefined;
   /** Since the call was established. */
   connectedMs: number;
   held: boolean;
@@ -32,7 +35,8 @@ export function stateLine(now: Situation): string {
     case "initiating":
       return now.direction === "incoming" ? "Incoming call" : "Calling…";
     case "progressing":
-      return now.direction === "incoming" ? "Incoming call" : "Reaching a device…";
+      if (now.direction === "incoming") return "Incoming call";
+      return now.line ? "Reaching the phone network…" : "Reaching a device…";
     case "ringing":
       return now.direction === "incoming" ? "Incoming call" : "Ringing…";
     case "answered":
@@ -79,6 +83,38 @@ export function endWords(
     case "none":
       return "The call ended.";
   }
+}
+
+const sipStatuses: Record<number, string> = {
+  400: "The phone network did not understand the call",
+  403: "The phone network does not allow this call",
+  404: "No such number",
+  408: "No answer",
+  410: "This number is not in use any more",
+  480: "Not available now",
+  484: "The number is incomplete",
+  486: "Busy",
+  488: "The other side speaks no codec of ours",
+  500: "The phone network has trouble",
+  502: "The phone network has trouble",
+  503: "The phone network is overloaded",
+  504: "The other side's network did not answer",
+  600: "Busy everywhere",
+  603: "Declined",
+  604: "No such number",
+};
+
+/** What a SIP status means to the person who called (RFC 3261, 21). */
+export function sipWords({ status, reason }: { status: number; reason: string }): string {
+  if (status === 401 || status === 407) return "The phone network does not accept this account's password";
+  return sipStatuses[status] ?? (reason || "The phone network refused the call");
+}
+
+/** `$0.02 a minute`, and what else is charged. */
+export function rateWords({ currency, perMinute, connectFee }: CallRate): string {
+  const money = (amount: number) => formatMoney({ currency, amount });
+  const fee = connectFee > 0 ? ` and ${money(connectFee)} once` : "";
+  return perMinute + connectFee === 0 ? "free" : `${money(perMinute)} a minute${fee}`;
 }
 
 /** The numbers of a call's quality that are shown; any may be missing. */

@@ -1,8 +1,9 @@
 import type { Call } from "@carillon/sdk";
+import { costSoFar, formatMoney } from "@carillon/sdk/credits";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Desk } from "../desk";
 import type { Phone, Session } from "../phone";
-import { stateLine } from "../words";
+import { rateWords, stateLine } from "../words";
 import { Controls } from "./controls";
 import { Devices } from "./devices";
 import { Ended } from "./ended";
@@ -19,6 +20,7 @@ export function callLine(call: Call, desk: Desk, offline: boolean): string {
   return stateLine({
     state: call.state,
     direction: call.direction,
+    line: call.line,
     connectedMs: establishedTime === undefined ? 0 : duration * 1_000,
     held: call.held,
     remoteHeld: call.remoteMedia.held,
@@ -26,6 +28,18 @@ export function callLine(call: Call, desk: Desk, offline: boolean): string {
     offline,
     name: call.remoteDisplayName || call.remoteUserId,
   });
+}
+
+/** What it costs until now, and by the minute. */
+function Price({ call }: { call: Call }) {
+  const { rate } = call.details;
+  if (!rate) return null;
+  const soFar = costSoFar(call);
+  return (
+    <p class="price" data-testid="price" data-amount={soFar?.amount}>
+      {soFar && <strong>{formatMoney(soFar)}</strong>} <span class="quiet">{rateWords(rate)}</span>
+    </p>
+  );
 }
 
 /** The call in the foreground, from its first moment until it is put away. */
@@ -66,6 +80,7 @@ export function CallPanel({ call, phone, session }: { call: Call; phone: Phone; 
           {line.replace(/\s*[\d:]+/, "")}
         </p>
       </div>
+      {!ended && <Price call={call} />}
       {ended ? (
         <Ended call={call} name={name} desk={desk} />
       ) : (

@@ -33,15 +33,17 @@ export function Controls({ call, desk, drawer, setDrawer }: Props) {
           <Toggle testid="hold" on={call.held} icon={call.held ? "resume" : "hold"} onClick={toggle("hold")}>
             {call.held ? "Resume" : "Hold"}
           </Toggle>
-          <Toggle testid="video" on={camera} icon="video" onClick={toggle("video")}>
-            {camera ? "Stop video" : "Video"}
-          </Toggle>
+          {call.line !== "phone" && (
+            <Toggle testid="video" on={camera} icon="video" onClick={toggle("video")}>
+              {camera ? "Stop video" : "Video"}
+            </Toggle>
+          )}
           {camera && (
             <Toggle testid="pause" on={call.video === "paused"} icon="pause" onClick={toggle("pause")}>
               {call.video === "paused" ? "Go on" : "Pause"}
             </Toggle>
           )}
-          {canShare() && (
+          {canShare() && call.line !== "phone" && (
             <Toggle testid="screen" on={call.video === "screen"} icon="screen" onClick={toggle("screen")}>
               {call.video === "screen" ? "Stop sharing" : "Share"}
             </Toggle>

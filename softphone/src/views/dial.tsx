@@ -1,17 +1,47 @@
-import { useRef } from "preact/hooks";
+import { formatMoney } from "@carillon/sdk/credits";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { addressOf, type Kind, kindOf, problemWith, testNumber } from "../destination";
 import { suggestions } from "../link";
 import type { Phone, Session } from "../phone";
+import { DialPad } from "./dial-pad";
 import { Icon } from "./icon";
 
-export function Dial({ phone, session }: { phone: Phone; session: Session }) {
-  const callee = useRef<HTMLInputElement>(null);
-  const { desk } = session;
-  const people = suggestions(session.user, location.hostname, phone.remembered.recent);
+const kinds = [
+  { kind: "user", words: "User" },
+  { kind: "phone", words: "Phone" },
+  { kind: "sip", words: "SIP" },
+] as const;
 
+const placeholders: Record<Kind, string> = {
+  user: "User id, +number, or SIP address",
+  phone: "+46701234567",
+  sip: "somebody@example.com",
+};
+
+export function Dial({ phone, session }: { phone: Phone; session: Session }) {
+  const field = useRef<HTMLInputElement>(null);
+  const { desk, balance } = session;
+  const people = suggestions(session.user, location.hostname, phone.remembered.recent);
+  const [text, setText] = useState(people[0] ?? "");
+  /** The person knows better than what was typed says. */
+  const [chosen, setChosen] = useState<Kind>();
+  const [padShown, setPadShown] = useState(false);
+  const kind = chosen ?? kindOf(text);
+  const problem = problemWith(text, kind);
+  const { credits } = balance;
+
+  useEffect(() => {
+    if (kind !== "user" || padShown) balance.want();
+  }, [kind, padShown, balance]);
+
+  const write = (next: string) => {
+    setText(next);
+    if (next.trim() === "") setChosen(undefined);
+  };
   const call = (video: boolean) => {
-    const person = callee.current?.value.trim();
-    if (person) void desk.place(person, video);
-    else callee.current?.focus();
+    const address = addressOf(text, kind);
+    if (address) void desk.place(address, video, kind);
+    else field.current?.focus();
   };
 
   return (
@@ -22,25 +52,72 @@ export function Dial({ phone, session }: { phone: Phone; session: Session }) {
         call(false);
       }}
     >
-      <label>
-        Who to call
+      <div class="dial-head">
+        <label for="callee">Who to call</label>
+        {credits && (
+          <span class="quiet" data-testid="balance">
+            Balance {formatMoney({ currency: credits.currency, amount: credits.balance })}
+          </span>
+        )}
+      </div>
+      <div class="dial-field">
         <input
-          ref={callee}
+          ref={field}
+          id="callee"
           data-testid="callee"
           autocomplete="off"
           autocapitalize="none"
           spellcheck={false}
           enterkeyhint="go"
-          placeholder="User id"
-          defaultValue={people[0] ?? ""}
+          placeholder={placeholders[kind]}
+          aria-describedby="dial-hint"
+          value={text}
+          onInput={(event) => write(event.currentTarget.value)}
         />
-      </label>
+        <button
+          type="button"
+          class="plain"
+          title="Dial pad"
+          aria-label="Dial pad"
+          aria-pressed={padShown}
+          data-testid="dial-pad"
+          onClick={() => setPadShown(!padShown)}
+        >
+          <Icon name="keypad" />
+        </button>
+      </div>
+      <fieldset class="kinds" aria-label="What this is">
+        {kinds.map(({ kind: one, words }) => (
+          <button
+            key={one}
+            type="button"
+            class="chip"
+            aria-pressed={one === kind}
+            data-testid={`kind-${one}`}
+            onClick={() => setChosen(one)}
+          >
+            {words}
+          </button>
+        ))}
+      </fieldset>
+      <p id="dial-hint" class="quiet" data-testid="dial-hint" aria-live="polite">
+        {problem ?? (kind === "phone" && hintOf(text, () => write(testNumber)))}
+      </p>
+      {padShown && (
+        <DialPad press={(key) => write(text + key)} back={() => write([...text].slice(0, -1).join(""))} />
+      )}
       <div class="pair">
         <button type="submit" class="primary" data-testid="call">
           <Icon name="phone" />
           Call
         </button>
-        <button type="button" class="soft" data-testid="video-call" onClick={() => call(true)}>
+        <button
+          type="button"
+          class="soft"
+          data-testid="video-call"
+          disabled={kind === "phone"}
+          onClick={() => call(true)}
+        >
           <Icon name="video" />
           Video call
         </button>
@@ -53,9 +130,9 @@ export function Dial({ phone, session }: { phone: Phone; session: Session }) {
                 type="button"
                 class="chip"
                 onClick={() => {
-                  if (!callee.current) return;
-                  callee.current.value = person;
-                  callee.current.focus();
+                  setChosen(undefined);
+                  write(person);
+                  field.current?.focus();
                 }}
               >
                 {person}
@@ -65,5 +142,18 @@ export function Dial({ phone, session }: { phone: Phone; session: Session }) {
         </ul>
       )}
     </form>
+  );
+}
+
+function hintOf(text: string, take: () => void) {
+  if (text === testNumber) return "The test number answers by itself, says so, and costs nothing.";
+  return (
+    <>
+      To try it:{" "}
+      <button type="button" class="link" data-testid="test-number" onClick={take}>
+        {testNumber}
+      </button>{" "}
+      answers by itself and is free.
+    </>
   );
 }

@@ -35,7 +35,7 @@ export function Stage({ call, client, name }: { call: Call; client: CarillonClie
         <Mount element={remote} name="remote" testid="remote-video" />
       ) : (
         <div class={connected ? "face" : "face ringing"} aria-hidden="true">
-          {initials(name)}
+          {call.line === "phone" ? <Icon name="phone" /> : initials(name)}
         </div>
       )}
       {sending && (
