@@ -56,7 +56,7 @@ test("the gateway is gone in a call and does not come back: the call ends", asyn
 });
 
 interface Entry {
-  type: string;
+  kind: string;
   amount: number;
   balance: number;
   callId?: string;
@@ -80,8 +80,8 @@ test("what a call has cost is in its details, its record and the ledger, and fit
 
   const { entries } = (await asApplication("credits/ledger?limit=100")) as { entries: Entry[] };
   const ofCall = entries.filter(({ callId }) => callId === details.callId);
-  const sum = (type: string) =>
-    ofCall.filter((entry) => entry.type === type).reduce((total, entry) => total + entry.amount, 0);
+  const sum = (kind: string) =>
+    ofCall.filter((entry) => entry.kind === kind).reduce((total, entry) => total + entry.amount, 0);
   expect(sum("charge")).toBe(-amount);
   expect(sum("reserve") + sum("release")).toBe(0);
   const credits = (await asApplication("credits")) as { balance: number };
