@@ -37,7 +37,8 @@ const open = `
   )
   WHERE held >= ${given("least")}
   ON CONFLICT (application_key, call_id) DO NOTHING`;
-const hold = append(entryOf("reserve", "-held", sliceKey));
+/** Not of what slices have added: where the first one was nothing, there is no entry with its key. */
+const hold = append(`${entryOf("reserve", "-held", sliceKey)} AND slices = 1`);
 const readHeld = `SELECT held, settled FROM reservations WHERE ${ofCall}`;
 
 /**

@@ -204,7 +204,7 @@ describe("step by step", () => {
           expect((await audit(world.accountId)).balance).toBe(model.balance);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 150 },
     );
   });
 

@@ -99,6 +99,16 @@ describe("a reservation", () => {
     expect((await audit(accountId)).balance).toBe(500);
   });
 
+  test("of nothing that grew is not held a second time", async () => {
+    const [accountId, call] = [await newAccount(), newCall()];
+    const first = () => reserve(DB, { ...call, accountId, rate, wanted: 110, least: 0, now });
+    expect(await first()).toMatchObject(held(0));
+    await topUp(DB, { accountId, amount: 250, key: "k", now });
+    expect(await extend(DB, { ...call, slice: 2, wanted: 100, now })).toMatchObject(held(100));
+    expect(await first()).toMatchObject(held(100));
+    expect((await audit(accountId)).balance).toBe(150);
+  });
+
   test("is extended by whole increments, each slice once", async () => {
     const [accountId, call] = [await accountWith(1_000), newCall()];
     const more = (slice: number, wanted: number) => extend(DB, { ...call, slice, wanted, now });
