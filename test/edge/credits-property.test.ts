@@ -149,7 +149,7 @@ interface Play {
   slices: number;
   cost: number;
   /** At which batch something breaks, and what becomes of the call. */
-  crash?: { at: number; when: "before" | "after"; then: "again" | "lost" };
+  crash?: { at: number; when: "before" | "after"; next: "again" | "lost" };
 }
 
 const play: fc.Arbitrary<Play> = fc.record(
@@ -159,7 +159,7 @@ const play: fc.Arbitrary<Play> = fc.record(
     crash: fc.record({
       at: fc.integer({ min: 0, max: 4 }),
       when: fc.constantFrom("before" as const, "after" as const),
-      then: fc.constantFrom("again" as const, "lost" as const),
+      next: fc.constantFrom("again" as const, "lost" as const),
     }),
   },
   { requiredKeys: ["slices", "cost"] },
@@ -182,7 +182,7 @@ async function playWithCrash(accountId: string, paid: PaidCall, what: Play): Pro
   if (!crash) return playCall(accountId, paid, what);
   await playCall(accountId, paid, what, crashing(crash.at, crash.when)).catch(() => {});
   // A session that starts again does everything again.
-  if (crash.then === "again") await playCall(accountId, paid, what);
+  if (crash.next === "again") await playCall(accountId, paid, what);
 }
 
 /** What the cron does when no session knows of a call. */
@@ -211,16 +211,16 @@ describe("step by step", () => {
   test("a crash before and after each write of a call: nothing is charged twice, and nothing forgotten", async () => {
     const what = { slices: 2, cost: 250 };
     for (const when of ["before", "after"] as const) {
-      for (const then of ["again", "lost"] as const) {
+      for (const next of ["again", "lost"] as const) {
         for (let at = 0; at < 4; at++) {
           const [accountId, paid] = [await newAccount(), newCall()];
           await topUp(DB, { accountId, amount: 1_000, key: "k", now });
-          await playWithCrash(accountId, paid, { ...what, crash: { at, when, then } });
+          await playWithCrash(accountId, paid, { ...what, crash: { at, when, next } });
           await audit(accountId);
           await sweep();
           const { open, balance } = await audit(accountId);
-          const charged = then === "again" || (at === 3 && when === "after");
-          expect([open, balance, when, then, at]).toEqual([[], charged ? 750 : 1_000, when, then, at]);
+          const charged = next === "again" || (at === 3 && when === "after");
+          expect([open, balance, when, next, at]).toEqual([[], charged ? 750 : 1_000, when, next, at]);
         }
       }
     }
