@@ -54,21 +54,16 @@ export class Dialling implements Phase {
   }
 
   due(): number[] {
-    const { dial } = this.#line.leg;
-    // The session ends it then: should that not reach us, it ends here.
-    return [dial.until + 5_000, ...(this.#answerBy === null ? [] : [this.#answerBy])];
+    return this.#answerBy === null ? [] : [this.#answerBy];
   }
 
   tick(): void {
-    const { leg, clock } = this.#line;
-    const now = clock();
-    if (this.#answerBy !== null && now >= this.#answerBy) {
-      this.#answerBy = null;
-      if (leg.over) this.#line.parted();
-      else this.#hooks.next();
-    } else if (!leg.over && now >= leg.dial.until + 5_000) {
-      this.#line.end({ news: { news: "ended", cause: "noAnswer" }, farewell: "cancel" });
-    }
+    if (this.#answerBy === null || this.#line.clock() < this.#answerBy) return;
+    this.#answerBy = null;
+    if (this.#line.leg.over) this.#line.parted();
+    // It had the call before its connection was lost: another one would make the phone ring once more.
+    else if (this.#taken) this.#line.drop("no answer to INVITE");
+    else this.#hooks.next();
   }
 
   part(): void {
@@ -82,7 +77,7 @@ export class Dialling implements Phase {
 
   /** Whether the trunk has the call: no other one may be asked then. */
   get taken(): boolean {
-    return this.#trying || this.#taken;
+    return this.#taken;
   }
 
   #send(callId: string, fromTag: string, seq: number): void {
@@ -114,10 +109,12 @@ export class Dialling implements Phase {
 
   #progress(response: IncomingResponseMessage): void {
     this.#answerBy = null;
+    delete this.#line.leg.lost;
     const { status } = statusOf(response);
     if (this.#line.leg.over) return;
     if (!this.#trying) this.#line.say({ news: "trying" });
     this.#trying = true;
+    this.#taken = true;
     if (status !== 180 && status !== 183) return;
     this.#rings = true;
     const sdp = response.body;

@@ -11,8 +11,8 @@ export async function openGateway(url: string, ms: number): Promise<Opened> {
   const aborter = new AbortController();
   try {
     const asked = fetch(address, { headers, redirect: "manual", signal: aborter.signal });
-    // One that comes too late is closed by the abort.
-    asked.catch(() => {});
+    // One that comes too late is nobody's.
+    asked.then((late) => aborter.signal.aborted && close(late.webSocket)).catch(() => {});
     return await socketOf(await within(ms, asked));
   } catch (error) {
     aborter.abort();
@@ -31,11 +31,16 @@ async function socketOf(response: Response): Promise<Opened> {
   }
   const chosen = response.headers.get("sec-websocket-protocol");
   if (chosen?.toLowerCase() !== "sip") {
-    socket.accept();
-    socket.close(1002, "sip expected");
+    close(socket);
     return { problem: `it opened a WebSocket that does not speak SIP (subprotocol ${chosen ?? "none"})` };
   }
+  socket.binaryType = "arraybuffer";
   return { socket };
+}
+
+function close(socket: WebSocket | null): void {
+  socket?.accept();
+  socket?.close(1000);
 }
 
 /** A message as text, whichever way it was sent. */

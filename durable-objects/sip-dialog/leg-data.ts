@@ -26,6 +26,8 @@ export interface LegData {
   n: number;
   /** Operations that the session may not have yet. */
   outbox: { n: number; op: CallOperation }[];
+  /** Since when the gateway that has the call is away, milliseconds since 1970. */
+  lost?: number;
   /** It is over. */
   over?: Over;
 }
@@ -50,8 +52,8 @@ export interface Talk {
   timer?: SessionTimer;
   /** The last refresh, milliseconds since 1970. */
   refreshed: number;
-  /** Since when the gateway is away. */
-  lost?: number;
+  /** Of the caller, not sent yet. */
+  tones: string;
 }
 
 export interface Over {

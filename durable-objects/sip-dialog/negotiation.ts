@@ -1,8 +1,14 @@
 import type { IncomingResponseMessage } from "sip.js/lib/core/messages/incoming-response-message.js";
 import type { IncomingInviteRequest } from "sip.js/lib/core/messages/methods/invite.js";
 import type { CallDialog } from "../../core/telephony/sip/call-dialog";
+import type { SipStatus } from "../../core/telephony/sip/failures";
 import { held, isHeld, isRefresh, versionOf, withVersion } from "../../core/telephony/sip/sdp";
-import { agreedByAnswer, agreedByRequest, keptTimer } from "../../core/telephony/sip/session-timer";
+import {
+  agreedByAnswer,
+  agreedByRequest,
+  keptTimer,
+  timerDelay,
+} from "../../core/telephony/sip/session-timer";
 import { allowed, statusOf, type UserAgent } from "../../core/telephony/sip/user-agent";
 import { type SessionDescription, serverLimits } from "../../protocol";
 import type { Talk } from "./leg-data";
@@ -10,6 +16,10 @@ import type { Line } from "./line";
 
 /** The caller's browser makes its answer in a moment; a tab that is away comes back, or not. */
 const answerMs = 10_000;
+/** From a provisional answer to a final one: timer C of proxies is longer, a call in trouble cannot wait for it. */
+const finalMs = 32_000;
+/** After a refresh that was refused, to the next try. */
+const againMs = 10_000;
 
 type Purpose = "offer" | "own";
 
@@ -21,7 +31,7 @@ type Purpose = "offer" | "own";
 export class Negotiation {
   readonly #line: Line;
   readonly #talk: Talk;
-  readonly #lost: (status: number, reason: string) => void;
+  readonly #lost: (status: SipStatus) => void;
   #agent: UserAgent | null = null;
   #dialog: CallDialog | null = null;
   #ours: Purpose | null = null;
@@ -34,7 +44,7 @@ export class Negotiation {
   /** Until when an answer to ours has to come. */
   #answerBy: number | null = null;
 
-  constructor(line: Line, talk: Talk, lost: (status: number, reason: string) => void) {
+  constructor(line: Line, talk: Talk, lost: (status: SipStatus) => void) {
     this.#line = line;
     this.#talk = talk;
     this.#lost = lost;
@@ -52,21 +62,31 @@ export class Negotiation {
   }
 
   due(): number[] {
-    const waits = this.#notBefore > this.#line.clock() ? [this.#notBefore] : [];
+    if (this.#line.leg.over) return [];
+    const { timer, refreshed } = this.#talk;
+    const waits: number[] = [];
+    if (this.#notBefore > this.#line.clock()) waits.push(this.#notBefore);
     if (this.#theirs) waits.push(this.#theirs.until);
     if (this.#answerBy !== null) waits.push(this.#answerBy);
+    else if (timer) waits.push(Math.max(refreshed + timerDelay(timer), this.#notBefore));
+    if (timer) waits.push(refreshed + timer.interval * 1_000);
     return waits;
   }
 
   tick(): void {
     const now = this.#line.clock();
+    const { timer, refreshed } = this.#talk;
+    if (this.#line.leg.over) return;
     if (this.#theirs && now >= this.#theirs.until) this.#refuse(480);
-    if (this.#answerBy !== null && now >= this.#answerBy) {
+    if (timer && now >= refreshed + (timer.ours ? timer.interval * 1_000 : timerDelay(timer))) {
+      this.#lost({ status: 408, reason: "Session Expired" });
+    } else if (this.#answerBy !== null && now >= this.#answerBy) {
       this.#answerBy = null;
       this.#line.drop("no answer to a re-INVITE");
-      return;
+    } else {
+      if (timer?.ours && now >= refreshed + timerDelay(timer)) this.#again = true;
+      this.next();
     }
-    this.next();
   }
 
   /** Says again how it is: a session timer wants that, and a connection whose Contact is new. */
@@ -89,12 +109,8 @@ export class Negotiation {
     if (!theirs) return;
     this.#theirs = null;
     this.#talk.remote = theirs.offer;
+    this.#talk.heldSent = this.#talk.held;
     this.#accept(theirs.request, this.#shape(sdp));
-    this.next();
-  }
-
-  hold(on: boolean): void {
-    this.#talk.held = on;
     this.next();
   }
 
@@ -152,18 +168,17 @@ export class Negotiation {
     const content = this.#shape(said);
     const { held: wanted, timer } = talk;
     this.#answerBy = this.#line.clock() + serverLimits.trunkAnswerSeconds * 1_000;
+    const taken = () => {
+      this.#answerBy = this.#line.clock() + finalMs;
+    };
     const settled = () => {
       this.#ours = null;
       this.#answerBy = null;
     };
     dialog.invite(
       {
-        onTrying: () => {
-          this.#answerBy = null;
-        },
-        onProgress: () => {
-          this.#answerBy = null;
-        },
+        onTrying: taken,
+        onProgress: taken,
         onAccept: ({ message, ack }) => {
           settled();
           this.#settle(message, { purpose, said, sent: content, held: wanted });
@@ -196,7 +211,7 @@ export class Negotiation {
     const answer = message.body;
     Object.assign(talk, { local: said, sent, heldSent: wanted, refreshed: this.#line.clock() });
     talk.timer = agreedByAnswer(message.getHeader("session-expires") ?? message.getHeader("x"));
-    delete talk.lost;
+    delete this.#line.leg.lost;
     if (answer) talk.remote = answer;
     if (purpose === "offer") {
       if (talk.offer === said) delete talk.offer;
@@ -223,15 +238,16 @@ export class Negotiation {
       return;
     }
     if (status === 481 || status === 408) {
-      this.#lost(status, reason);
+      this.#lost({ status, reason });
       return;
     }
-    // The session is as it was (RFC 3261, 14.1).
-    delete this.#talk.lost;
+    // The session is as it was (RFC 3261, 14.1), and somebody is there.
+    delete this.#line.leg.lost;
+    this.#notBefore = this.#line.clock() + againMs;
     if (purpose === "offer" && this.#talk.offer === said) delete this.#talk.offer;
     this.#talk.heldSent = wanted;
     this.#line.store();
-    this.next();
+    this.#line.wake();
   }
 
   #accept(request: IncomingInviteRequest, content: string): void {

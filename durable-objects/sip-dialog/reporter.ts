@@ -46,15 +46,13 @@ export class Reporter {
     if (this.#telling || (this.#retryAt !== null && this.#means.clock() < this.#retryAt)) return;
     this.#telling = true;
     this.#retryAt = null;
-    void this.#tellAll().finally(() => {
-      this.#telling = false;
-    });
+    void this.#tellAll();
   }
 
   async #tellAll(): Promise<void> {
     for (;;) {
       const next = this.#next();
-      if (!next) return;
+      if (!next) break;
       try {
         await next();
         this.#failures = 0;
@@ -64,9 +62,11 @@ export class Reporter {
         if (this.#failures % 3 !== 0) continue;
         this.#retryAt = this.#means.clock() + Math.min(30_000, 500 * 2 ** (this.#failures / 3));
         this.#means.wake();
-        return;
+        break;
       }
     }
+    // At once: what is said in this very turn is told, too.
+    this.#telling = false;
   }
 
   /** The first of what is to be told, in the order in which it happened. */
@@ -74,11 +74,8 @@ export class Reporter {
     const leg = this.#means.leg();
     if (!leg) return undefined;
     const { over, talk, outbox, dial } = leg;
-    if (over) {
-      this.#progress = [];
-      const { news } = over;
-      return news && (() => this.#line(leg, news, () => delete over.news));
-    }
+    // It has ended the call itself.
+    if (over && !over.news) return undefined;
     const [progress] = this.#progress;
     if (progress) return () => this.#line(leg, progress, () => this.#progress.shift());
     if (talk?.news) {
@@ -86,7 +83,9 @@ export class Reporter {
       return () => this.#line(leg, news, () => delete talk.news);
     }
     const [first] = outbox;
-    return first && (() => this.#operate(leg, first, dial.reference));
+    if (first) return () => this.#operate(leg, first, dial.reference);
+    const news = over?.news;
+    return news && (() => this.#line(leg, news, () => delete over.news));
   }
 
   async #line(leg: LegData, news: LineNews, done: () => unknown): Promise<void> {

@@ -26,10 +26,15 @@ const gatewayMs = serverLimits.gatewaySeconds * 1_000;
 const probeMs = serverLimits.sipProbeSeconds * 1_000;
 const answerMs = serverLimits.trunkAnswerSeconds * 1_000;
 
+/** The session ends a call that nobody answers: should that not reach us, it ends here. */
+const graceMs = 5_000;
+
 /** A connection to a gateway, and SIP over it. */
 interface Connection {
   socket: WebSocket;
   agent: UserAgent;
+  /** Something has come. */
+  alive: boolean;
   /** When it was asked whether it is there, and has not answered. */
   asked?: number;
 }
@@ -46,7 +51,7 @@ export class SipDialog extends DurableObject<Env> {
 
   readonly #alarm = new Alarm(this.ctx.storage);
   #leg: LegData | undefined = this.ctx.storage.kv.get<LegData>("leg");
-  #stored = JSON.stringify(this.#leg);
+  #stored: string | undefined = JSON.stringify(this.#leg);
   #phase: Phase | null = null;
   #connection: Connection | null = null;
   #connecting = false;
@@ -107,8 +112,10 @@ export class SipDialog extends DurableObject<Env> {
     const leg = this.#required();
     if (event.event === "ended") {
       // It knows.
-      if (leg.over) delete leg.over.news;
-      else this.#end({ farewell: leg.talk ? "bye" : "cancel" });
+      if (leg.over) {
+        delete leg.over.news;
+        this.#finish();
+      } else this.#end({ farewell: leg.talk ? "bye" : "cancel" });
       return;
     }
     if (leg.over || !leg.talk) return;
@@ -120,21 +127,29 @@ export class SipDialog extends DurableObject<Env> {
     } else if (event.event === "media") {
       talk.held = event.media.held;
       talking?.negotiation.next();
-    } else if (event.event === "dtmf") talking?.dial(event.keys);
+    } else if (event.event === "dtmf") {
+      talk.tones += event.keys;
+      talking?.sound();
+    }
   }
 
   // ---- the connection ---------------------------------------------------------------------------
 
   /** Does what is to be done: called whenever the object may have just woken up. */
   #go(): void {
-    this.#wake();
     this.#reporter.tell();
-    if (!this.#connection && !this.#connecting && this.#retryAt === null) this.ctx.waitUntil(this.#connect());
+    if (this.#retryAt === null) this.ctx.waitUntil(this.#connect());
+    this.#wake();
+  }
+
+  /** Somebody at the other end of the connection has still to be told something. */
+  get #isNeeded(): boolean {
+    return this.#leg !== undefined && (!this.#leg.over || this.#leg.over.farewell !== undefined);
   }
 
   async #connect(): Promise<void> {
     const leg = this.#leg;
-    if (!leg || this.#connection || this.#connecting) return;
+    if (!leg || !this.#isNeeded || this.#connection || this.#connecting) return;
     const trunk = leg.dial.trunks[leg.trunk];
     if (!trunk) {
       this.#noTrunk();
@@ -150,13 +165,12 @@ export class SipDialog extends DurableObject<Env> {
       this.#unreachable();
       return;
     }
-    if (!this.#leg) {
+    if (!this.#isNeeded) {
       opened.socket.accept();
       opened.socket.close(1000);
       return;
     }
     this.#log("info", "sip.connected", { trunk: trunk.name, ms: this.clock() - started });
-    this.#attempts = 0;
     this.#probeAt = this.clock() + probeMs;
     const connection = this.#run(opened.socket, trunk);
     this.#phase ??= this.#newPhase();
@@ -182,9 +196,13 @@ export class SipDialog extends DurableObject<Env> {
       password: () => openSecret(this.env.MASTER_KEY, dial.applicationKey, trunk.password),
       randomToken,
       log: (event, fields) => this.#log("warn", event, fields),
-      heard: () => delete connection.asked,
+      heard: () => {
+        connection.alive = true;
+        connection.asked = undefined;
+        this.#attempts = 0;
+      },
     });
-    const connection: Connection = { socket, agent };
+    const connection: Connection = { socket, agent, alive: false };
     this.#connection = connection;
     const gone = (why: string) => this.#connection === connection && this.#lose(why);
     socket.addEventListener("message", ({ data }) => void agent.receive(textOf(data)));
@@ -220,18 +238,18 @@ export class SipDialog extends DurableObject<Env> {
   /** The connection is gone, or of no use. */
   #lose(why: string): void {
     const leg = this.#leg;
-    const phase = this.#phase;
+    const [phase, connection] = [this.#phase, this.#connection];
     this.#close();
     this.#phase = null;
     if (!leg) return;
     this.#log("warn", "sip.connection.lost", { detail: why });
     if (phase instanceof Dialling && !phase.taken && !leg.over) {
       this.#nextTrunk();
-      return;
-    }
-    if (leg.talk) leg.talk.lost ??= this.clock();
-    this.#store();
-    this.#go();
+    } else if (connection?.alive) {
+      leg.lost ??= this.clock();
+      this.#store();
+      this.#go();
+    } else this.#unreachable();
   }
 
   /** No connection came about. */
@@ -245,7 +263,7 @@ export class SipDialog extends DurableObject<Env> {
     }
     this.#attempts += 1;
     this.#retryAt = this.clock() + Math.min(4_000, 250 * 2 ** this.#attempts);
-    if (leg.talk) leg.talk.lost ??= this.clock();
+    leg.lost ??= this.clock();
     this.#store();
     this.#wake();
   }
@@ -281,8 +299,10 @@ export class SipDialog extends DurableObject<Env> {
       ...{ held: false, heldSent: false, farHeld: false },
       timer: agreedByAnswer(response.getHeader("session-expires") ?? response.getHeader("x")),
       refreshed: this.clock(),
+      tones: "",
     };
     delete leg.invite;
+    delete leg.lost;
     leg.talk = talk;
     if (response.body && !leg.over) {
       const description = { type: "answer", sdp: response.body } as const;
@@ -309,7 +329,6 @@ export class SipDialog extends DurableObject<Env> {
     const leg = this.#required();
     if (leg.over) return;
     leg.over = { ...ending, until: this.clock() + gatewayMs };
-    leg.outbox = [];
     this.#store();
     this.#log("info", "sip.ended", { cause: ending.news?.cause, status: ending.news?.error?.sip?.status });
     if (ending.farewell) {
@@ -317,9 +336,8 @@ export class SipDialog extends DurableObject<Env> {
       // Nothing has left yet that somebody would wait for.
       else if (ending.farewell === "cancel" && !leg.invite) this.#parted();
     }
-    this.#reporter.tell();
-    this.#wake();
     this.#finish();
+    this.#go();
   }
 
   #parted(): void {
@@ -335,7 +353,7 @@ export class SipDialog extends DurableObject<Env> {
     if (!over || over.news || over.farewell) return;
     this.#log("info", "sip.done");
     this.#leg = undefined;
-    this.#stored = undefined as unknown as string;
+    this.#stored = undefined;
     this.#phase = null;
     // What has just been sent leaves before the socket closes.
     this.#close();
@@ -374,11 +392,13 @@ export class SipDialog extends DurableObject<Env> {
   async #tick(): Promise<void> {
     const now = this.clock();
     const leg = this.#required();
-    if (leg.over && now >= leg.over.until) this.#parted();
-    const lost = leg.talk?.lost;
-    if (lost !== undefined && now >= lost + gatewayMs && !leg.over) {
+    if (leg.over) {
+      if (now >= leg.over.until) this.#parted();
+    } else if (leg.lost !== undefined && now >= leg.lost + gatewayMs) {
       const error = errorBody("trunkUnreachable", { detail: "the gateway went away in the call" });
       this.#end({ news: { news: "ended", cause: "failure", error } });
+    } else if (!leg.talk && now >= leg.dial.until + graceMs) {
+      this.#end({ news: { news: "ended", cause: "noAnswer" }, farewell: "cancel" });
     }
     if (!this.#leg) return;
     if (this.#retryAt !== null && now >= this.#retryAt) this.#retryAt = null;
@@ -417,8 +437,7 @@ export class SipDialog extends DurableObject<Env> {
       this.#reporter.retryAt,
       this.#probeAt,
       asked === undefined ? null : asked + answerMs,
-      leg.over?.until,
-      leg.talk?.lost === undefined ? null : leg.talk.lost + gatewayMs,
+      ...deadlinesOf(leg),
       // After a crash nobody else wakes it.
       this.clock() + probeMs,
       ...(this.#phase?.due() ?? []),
@@ -449,4 +468,10 @@ export class SipDialog extends DurableObject<Env> {
     const { reference, callId, applicationKey } = this.#leg?.dial ?? {};
     log(level, event, { reference, callId, application: applicationKey, ...fields });
   }
+}
+
+/** When a leg comes to an end by itself. */
+function deadlinesOf({ dial, talk, lost, over }: LegData): number[] {
+  if (over) return over.farewell ? [over.until] : [];
+  return [...(lost === undefined ? [] : [lost + gatewayMs]), ...(talk ? [] : [dial.until + graceMs])];
 }

@@ -2,8 +2,8 @@ import type { IncomingRequestMessage } from "sip.js/lib/core/messages/incoming-r
 import type { IncomingByeRequest } from "sip.js/lib/core/messages/methods/bye.js";
 import type { IncomingInfoRequest } from "sip.js/lib/core/messages/methods/info.js";
 import { CallDialog } from "../../core/telephony/sip/call-dialog";
-import { sipError } from "../../core/telephony/sip/failures";
-import { agreedByRequest, timerDelay } from "../../core/telephony/sip/session-timer";
+import { type SipStatus, sipError } from "../../core/telephony/sip/failures";
+import { agreedByRequest } from "../../core/telephony/sip/session-timer";
 import { relayBody, relayType, tonesOf } from "../../core/telephony/sip/tones";
 import { statusOf, type UserAgent } from "../../core/telephony/sip/user-agent";
 import { callHeadersOf } from "../../core/telephony/sip/words";
@@ -18,15 +18,13 @@ export class Talking implements Phase {
   readonly negotiation: Negotiation;
   #agent: UserAgent | null = null;
   #dialog: CallDialog | null = null;
-  /** Tones that wait for the one before. */
-  #tones: string[] = [];
   #sounding = false;
   #parting = false;
 
   constructor(line: Line, talk: Talk) {
     this.#line = line;
     this.#talk = talk;
-    this.negotiation = new Negotiation(line, talk, (status, reason) => this.#lost(status, reason));
+    this.negotiation = new Negotiation(line, talk, (status) => this.#lost(status));
   }
 
   /** On the connection that it was answered on. What is needed to go on is stored by now. */
@@ -49,25 +47,16 @@ export class Talking implements Phase {
     if (this.#line.leg.over) this.part();
     else {
       this.negotiation.refresh();
-      this.#sound();
+      this.sound();
     }
   }
 
   due(): number[] {
-    const { timer, refreshed } = this.#talk;
-    return [...this.negotiation.due(), ...(timer ? [refreshed + timerDelay(timer)] : [])];
+    return this.negotiation.due();
   }
 
   tick(): void {
-    const { timer, refreshed } = this.#talk;
     this.negotiation.tick();
-    if (!timer || this.#line.leg.over || this.#line.clock() < refreshed + timerDelay(timer)) return;
-    const expired = this.#line.clock() >= refreshed + timer.interval * 1_000;
-    if (timer.ours && !expired) this.negotiation.refresh();
-    else {
-      const error = sipError({ status: 408, reason: "Session expired" }, "nobody has refreshed the session");
-      this.#line.end({ news: { news: "ended", cause: "failure", error }, farewell: "bye" });
-    }
   }
 
   part(): void {
@@ -81,12 +70,6 @@ export class Talking implements Phase {
 
   snapshot(): void {
     if (this.#dialog) this.#talk.dialog = this.#dialog.stored();
-  }
-
-  /** Tones of the caller. */
-  dial(keys: string): void {
-    this.#tones.push(...keys);
-    this.#sound();
   }
 
   #take(agent: UserAgent, dialog: CallDialog): void {
@@ -110,8 +93,8 @@ export class Talking implements Phase {
   }
 
   /** The far end knows of no call, or does not answer. */
-  #lost(status: number, reason: string): void {
-    const error = sipError({ status, reason });
+  #lost(status: SipStatus): void {
+    const error = sipError(status);
     this.#line.end({ news: { news: "ended", cause: "failure", error }, farewell: "bye" });
   }
 
@@ -149,10 +132,13 @@ export class Talking implements Phase {
     });
   }
 
-  #sound(): void {
-    const [dialog, key] = [this.#dialog, this.#tones[0]];
+  /** Sends the caller's tones, one after the other, and none twice. */
+  sound(): void {
+    const dialog = this.#dialog;
+    const key = this.#talk.tones[0];
     if (!dialog || this.#sounding || this.#parting || key === undefined) return;
     this.#sounding = true;
+    this.#talk.tones = this.#talk.tones.slice(1);
     const content = relayBody(key);
     const sent = dialog.info(
       {
@@ -167,9 +153,8 @@ export class Talking implements Phase {
     );
     const done = () => {
       dialog.hasSent(sent.message.cseq);
-      this.#tones.shift();
       this.#sounding = false;
-      this.#sound();
+      this.sound();
     };
   }
 }

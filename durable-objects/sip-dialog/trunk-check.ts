@@ -7,13 +7,12 @@ import { openGateway, textOf } from "./gateway";
 import { randomToken } from "./line";
 import type { TrunkCheck } from "./rpc";
 
-const patienceMs = serverLimits.trunkAnswerSeconds * 1_000;
-
 /** What OPTIONS brings. Takes a few seconds at most: one for the connection and one for the answer. */
 export async function checkTrunk(
   trunk: Trunk,
   password: () => Promise<string>,
   clock: () => number,
+  patienceMs = serverLimits.trunkAnswerSeconds * 1_000,
 ): Promise<TrunkCheck> {
   const started = clock();
   const opened = await openGateway(trunk.url, patienceMs);

@@ -1,6 +1,6 @@
 /** The little of SDP that a leg has to know: who sends, and whether something has changed. */
 
-export type Direction = "sendrecv" | "sendonly" | "recvonly" | "inactive";
+type Direction = "sendrecv" | "sendonly" | "recvonly" | "inactive";
 
 const directionLine = /^a=(sendrecv|sendonly|recvonly|inactive)\s*$/;
 const originLine = /^o=(\S+) (\S+) (\d+) (.*)$/;
@@ -9,27 +9,25 @@ const originLine = /^o=(\S+) (\S+) (\d+) (.*)$/;
 function partsOf(sdp: string): { session: string[]; media: string[][] } {
   const session: string[] = [];
   const media: string[][] = [];
-  for (const line of sdp.split(/\r?\n/)) {
-    if (line === "") continue;
+  for (const line of linesOf(sdp)) {
     if (line.startsWith("m=")) media.push([]);
     (media.at(-1) ?? session).push(line);
   }
   return { session, media };
 }
 
+const linesOf = (sdp: string): string[] => sdp.split(/\r?\n/).filter((line) => line !== "");
 const textOf = (lines: string[]): string => `${lines.join("\r\n")}\r\n`;
 
-/** What of a description is the same after a hold, a resume or a refresh. */
-function essence(sdp: string): string {
-  const lines = sdp
-    .split(/\r?\n/)
-    .filter((line) => line !== "" && !/^[oc]=/.test(line) && !directionLine.test(line));
-  return lines.join("\n");
+/** Whether a description says again what was said, whatever its version. */
+export function isRefresh(before: string, after: string): boolean {
+  return before === after || withoutOrigin(before) === withoutOrigin(after);
 }
 
-/** Whether a description says again what was said. */
-export function isRefresh(before: string, after: string): boolean {
-  return before === after || (essence(before) === essence(after) && isHeld(before) === isHeld(after));
+function withoutOrigin(sdp: string): string {
+  return linesOf(sdp)
+    .filter((line) => !line.startsWith("o="))
+    .join("\n");
 }
 
 /** Whether who wrote it has put the other side on hold. */
@@ -76,25 +74,18 @@ export function held(sdp: string): string {
 
 /** The version in `o=`; undefined where there is no such line. */
 export function versionOf(sdp: string): number | undefined {
-  const line = sdp.split(/\r?\n/).find((each) => each.startsWith("o="));
-  const version = originLine.exec(line ?? "")?.[3];
+  const version = originOf(sdp)?.[3];
   return version === undefined ? undefined : Number(version);
 }
 
 /** The same with another version in `o=`, and the origin of the session's first description (RFC 3264, 8). */
 export function withVersion(sdp: string, version: number, first = sdp): string {
-  const origin = originLine.exec(first.split(/\r?\n/).find((line) => line.startsWith("o=")) ?? "");
+  const origin = originOf(first);
   if (!origin) return sdp;
   const line = `o=${origin[1]} ${origin[2]} ${version} ${origin[4]}`;
-  return textOf(
-    sdp
-      .split(/\r?\n/)
-      .filter((each) => each !== "")
-      .map((each) => (each.startsWith("o=") ? line : each)),
-  );
+  return textOf(linesOf(sdp).map((each) => (each.startsWith("o=") ? line : each)));
 }
 
-/** How many media a description is about: an answer has as many as its offer. */
-export function mediaCount(sdp: string): number {
-  return partsOf(sdp).media.length;
+function originOf(sdp: string): RegExpExecArray | null {
+  return originLine.exec(linesOf(sdp).find((line) => line.startsWith("o=")) ?? "");
 }

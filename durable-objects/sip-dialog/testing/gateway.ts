@@ -147,7 +147,9 @@ export class Gateway {
   #send(socket: WebSocket, lines: string[], body: string, type = "application/sdp"): void {
     const more = body ? [`Content-Type: ${type}`] : [];
     const length = new TextEncoder().encode(body).byteLength;
-    socket.send([...lines, ...more, `Content-Length: ${length}`, "", body].join("\r\n"));
+    const text = [...lines, ...more, `Content-Length: ${length}`, "", body].join("\r\n");
+    // What is for a connection that is gone gets lost.
+    if (this.sockets.includes(socket)) socket.send(text);
   }
 
   #take(text: string, socket: WebSocket): void {
@@ -214,8 +216,9 @@ export class Gateway {
     } else {
       if (former) complain("a branch that was used");
       this.#branches.set(branchOf(message), message);
-      const dialog = headerOf(message, "call-id");
-      const last = this.#seqs.get(dialog);
+      const call = headerOf(message, "call-id");
+      const dialog = call + tagOf(message, "to");
+      const last = this.#seqs.get(dialog) ?? this.#seqs.get(call);
       if (last !== undefined && seqOf(message) !== last + 1) complain(`CSeq after ${last}`);
       this.#seqs.set(dialog, seqOf(message));
     }

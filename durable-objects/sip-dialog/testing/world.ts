@@ -1,6 +1,6 @@
 /** One leg in a test: the object, the gateway at its other end, and the session, of which only the door is there. */
 
-import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, vi } from "vitest";
 import { sealSecret } from "../../../core/applications/secret-box";
@@ -124,6 +124,10 @@ export class World {
     return this.deliver({ event: "ended", cause: "hungUp", times: { started: 0 } });
   }
 
+  async untilConnected(count: number): Promise<void> {
+    await vi.waitFor(() => expect(this.gateway.asked.length).toBeGreaterThanOrEqual(count), 4_000);
+  }
+
   /** Waits until there are so many requests of a method, and gives the last one. */
   async until(method: string, count = 1): Promise<Sip> {
     await vi.waitFor(() => expect(this.gateway.all(method).length).toBeGreaterThanOrEqual(count), 4_000);
@@ -171,8 +175,10 @@ export class World {
     await runDurableObjectAlarm(this.stub);
   }
 
-  evict(): Promise<void> {
-    return evictDurableObject(this.stub);
+  /** The server crashes: nobody says good-bye, and what was not stored is gone. */
+  async crash(): Promise<void> {
+    this.gateway.sockets.length = 0;
+    await abortAllDurableObjects();
   }
 
   /** Nothing is left: nobody is connected, nothing stored. */
