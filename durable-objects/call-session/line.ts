@@ -2,6 +2,7 @@
 import { costOfCall, sliceWanted } from "../../core/calls/billing";
 import type { Bill, CallData, CallUser } from "../../core/calls/call-data";
 import type { CallInput } from "../../core/calls/inputs";
+import { currencyOf } from "../../core/credits/money";
 import { incrementPrice, priceOf } from "../../core/credits/rate";
 import { extend, reserve, settle } from "../../core/credits/reservations";
 import { log } from "../../core/log";
@@ -27,7 +28,7 @@ export async function prepareLine(
   const least = priceOf(rate, rate.increment);
   const reserved = await reserve(env.DB, { applicationKey, callId, accountId, rate, wanted, least, now });
   if (!reserved.ok) return reserved;
-  const bill = { accountId, rate, currency: env.CURRENCY || "USD", held: reserved.value.held, slices: 1 };
+  const bill = { accountId, rate, currency: currencyOf(env), held: reserved.value.held, slices: 1 };
   return ok({ bill, trunks });
 }
 
