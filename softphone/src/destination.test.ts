@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { addressOf, kindOf, problemWith } from "./destination";
+import { addressOf, isUser, kindOf, problemWith, remembered } from "./destination";
 
 describe("what was typed", () => {
   it.each([
@@ -8,6 +8,7 @@ describe("what was typed", () => {
     ["+46 70-123 45 67", "phone"],
     ["+1 (415) 555.0101", "phone"],
     ["+", "phone"],
+    ["tel:+46-70-1234567", "phone"],
     ["+bob", "user"],
     ["echo@example.com", "sip"],
     ["echo@10.0.0.1:5060", "sip"],
@@ -23,6 +24,17 @@ describe("what was typed", () => {
     expect(addressOf(" +46 (70) 123-45.67 ", "phone")).toBe("+46701234567");
     expect(addressOf("SIP:echo@example.com", "sip")).toBe("echo@example.com");
     expect(addressOf(" bob ", "user")).toBe("bob");
+  });
+
+  it("is remembered as what it was", () => {
+    for (const [address, kind] of [
+      ["+46701234567", "phone"],
+      ["echo@local", "sip"],
+    ] as const) {
+      const one = remembered(address, kind);
+      expect([kindOf(one), addressOf(one, kind), isUser(one)]).toEqual([kind, address, false]);
+    }
+    expect(isUser(remembered("bob@example.com"))).toBe(true);
   });
 
   it("says what is missing", () => {

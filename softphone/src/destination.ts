@@ -6,7 +6,7 @@ export const testNumber = "+46000000000";
 /** What is most likely meant by what was typed; the person may say otherwise. */
 export function kindOf(text: string): Kind {
   const typed = text.trim();
-  if (/^\+[\d\s().-]*$/.test(typed)) return "phone";
+  if (/^(tel:.*|\+[\d\s().-]*)$/i.test(typed)) return "phone";
   if (/^sip:/i.test(typed)) return "sip";
   const [, domain = ""] = /^[^@\s]+@([^@\s]+)$/.exec(typed) ?? [];
   // What follows an @ may also be the key of another application.
@@ -16,8 +16,18 @@ export function kindOf(text: string): Kind {
 /** What is called: numbers are pasted in many shapes. */
 export function addressOf(text: string, kind: Kind): string {
   const typed = text.trim();
-  if (kind === "phone") return typed.replace(/[\s().-]/g, "");
+  if (kind === "phone") return typed.replace(/^tel:|[\s().-]/gi, "");
   return kind === "sip" ? typed.replace(/^sip:/i, "") : typed;
+}
+
+/** As it is remembered, beside users: it begins with what it is. */
+export function remembered(address: string, kind: Kind = "user"): string {
+  return { user: "", phone: "tel:", sip: "sip:" }[kind] + address;
+}
+
+/** Whether one that is remembered is somebody to write to. */
+export function isUser(one: string): boolean {
+  return !/^(tel|sip):/.test(one);
 }
 
 /** What is missing before it can be called; undefined for nothing. */

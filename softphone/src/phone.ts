@@ -10,6 +10,7 @@ import { getCredits } from "@carillon/sdk/credits";
 import { receiveNotifications } from "@carillon/sdk/web-push";
 import { Balance } from "./balance";
 import { Desk } from "./desk";
+import { remembered } from "./destination";
 import { type Link, linkWithoutToken } from "./link";
 import { EventLog } from "./log";
 import { Post } from "./messages/post";
@@ -205,7 +206,9 @@ export class Phone {
         ended: (call) => {
           const { endCause, answeredTime, error } = call.details;
           if (error?.errorName !== "userUnknown") {
-            this.#remember({ recent: withRecent(this.remembered.recent, call.remoteUserId) });
+            this.#remember({
+              recent: withRecent(this.remembered.recent, remembered(call.remoteUserId, call.line)),
+            });
           }
           // A moment later: what it has cost is charged after the end.
           if (call.line) setTimeout(() => void balance.refresh(), 1_500);

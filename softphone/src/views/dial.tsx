@@ -1,6 +1,6 @@
 import { formatMoney } from "@carillon/sdk/credits";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { addressOf, type Kind, kindOf, problemWith, testNumber } from "../destination";
+import { addressOf, isUser, type Kind, kindOf, problemWith, testNumber } from "../destination";
 import { suggestions } from "../link";
 import type { Phone, Session } from "../phone";
 import { DialPad } from "./dial-pad";
@@ -22,9 +22,10 @@ export function Dial({ phone, session }: { phone: Phone; session: Session }) {
   const field = useRef<HTMLInputElement>(null);
   const { desk, balance } = session;
   const people = suggestions(session.user, location.hostname, phone.remembered.recent);
-  const [text, setText] = useState(people[0] ?? "");
+  const first = people[0] ?? "";
+  const [text, setText] = useState(plain(first));
   /** The person knows better than what was typed says. */
-  const [chosen, setChosen] = useState<Kind>();
+  const [chosen, setChosen] = useState<Kind | undefined>(first ? kindOfRemembered(first) : undefined);
   const [padShown, setPadShown] = useState(false);
   const kind = chosen ?? kindOf(text);
   const problem = problemWith(text, kind);
@@ -111,16 +112,12 @@ export function Dial({ phone, session }: { phone: Phone; session: Session }) {
           <Icon name="phone" />
           Call
         </button>
-        <button
-          type="button"
-          class="soft"
-          data-testid="video-call"
-          disabled={kind === "phone"}
-          onClick={() => call(true)}
-        >
-          <Icon name="video" />
-          Video call
-        </button>
+        {kind !== "phone" && (
+          <button type="button" class="soft" data-testid="video-call" onClick={() => call(true)}>
+            <Icon name="video" />
+            Video call
+          </button>
+        )}
       </div>
       {people.length > 0 && (
         <ul class="people" aria-label="People">
@@ -130,12 +127,12 @@ export function Dial({ phone, session }: { phone: Phone; session: Session }) {
                 type="button"
                 class="chip"
                 onClick={() => {
-                  setChosen(undefined);
-                  write(person);
+                  setText(plain(person));
+                  setChosen(kindOfRemembered(person));
                   field.current?.focus();
                 }}
               >
-                {person}
+                {plain(person)}
               </button>
             </li>
           ))}
@@ -144,6 +141,9 @@ export function Dial({ phone, session }: { phone: Phone; session: Session }) {
     </form>
   );
 }
+
+const kindOfRemembered = (one: string): Kind => (isUser(one) ? "user" : kindOf(one));
+const plain = (one: string) => addressOf(one, kindOfRemembered(one));
 
 function hintOf(text: string, take: () => void) {
   if (text === testNumber) return "The test number answers by itself, says so, and costs nothing.";

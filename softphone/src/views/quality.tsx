@@ -4,6 +4,8 @@ import { qualityParts } from "../words";
 /** Numbers with words: what the other side sounds like here, now. */
 export function Quality({ call }: { call: Call }) {
   const quality = call.getQuality();
+  // A recording of the server's has none.
+  if (!quality && call.line === "phone") return null;
   if (!quality)
     return (
       <p class="quality" data-testid="quality">

@@ -1,4 +1,5 @@
 import { useEffect, useRef } from "preact/hooks";
+import { isUser } from "../../destination";
 import { suggestions } from "../../link";
 import { faceOf, parseRecipients, titleOf } from "../../messages/conversation";
 import { type Summary, unreadTotal } from "../../messages/inbox";
@@ -79,7 +80,7 @@ function NewMessage({ post }: { post: Post }) {
 
 function Nobody({ phone, session }: { phone: Phone; session: Session }) {
   const { post, user } = session;
-  const people = suggestions(user, location.hostname, phone.remembered.recent);
+  const people = suggestions(user, location.hostname, phone.remembered.recent).filter(isUser);
   return (
     <div class="nobody">
       <p class="quiet">No messages yet. Name several people to write to all of them.</p>
