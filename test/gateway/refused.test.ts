@@ -1,15 +1,14 @@
 /** Calls that come to nothing, and what the caller hears of the reason. */
-import { expect, test } from "vitest";
+import { expect, inject, test } from "vitest";
+import { asAdministrator } from "../support/gateway/application";
 import { freePort } from "../support/programs";
 import {
-  asAdministrator,
-  asApplication,
   caller,
   dial,
   newApplication,
   numbers,
   outcome,
-  soon,
+  read,
   theApplication,
   theGateway,
   useGateway,
@@ -82,24 +81,21 @@ test("where the first trunk is gone or does not take the password, the next one 
 });
 
 test("no credit: refused before it rings", async () => {
-  const made = await newApplication([{}]);
-  const account = `empty-${made.accountId}`;
-  const poor = (await asAdministrator("POST", "applications", { name: "poor", account })) as typeof made;
-  const trunk = { name: "trunk", ...theGateway().access, prefixes: ["+46"] };
-  await asAdministrator("POST", `applications/${poor.applicationKey}/trunks`, trunk);
-  const call = await dial(await caller({}, poor), numbers.phone);
+  const call = await dial(await caller({}, await newApplication([{}], 0)), numbers.phone);
   expect(await outcome(call)).toMatchObject({ endCause: "insufficientFunds" });
 });
 
 test("a trunk is checked", async () => {
-  const { applicationKey } = theApplication();
-  const path = `applications/${applicationKey}/trunks`;
-  const { trunks } = (await asAdministrator("GET", path)) as { trunks: { id: string }[] };
-  const check = () => asAdministrator("POST", `${path}/${trunks[0]?.id}/check`);
-  expect(await check()).toMatchObject({ reachable: true, status: 200, server: /kamailio/ });
+  const path = `applications/${theApplication().applicationKey}/trunks`;
+  const { trunks } = (await read("trunks")) as { trunks: { id: string }[] };
+  const check = () => asAdministrator(inject("server"), "POST", `${path}/${trunks[0]?.id}/check`);
+  expect(await check()).toMatchObject({
+    reachable: true,
+    status: 200,
+    server: expect.stringContaining("kamailio"),
+  });
   await theGateway().killKamailio();
   expect(await check()).toMatchObject({ reachable: false });
   await theGateway().startKamailio();
-  await expect.poll(check, soon).toMatchObject({ reachable: true });
-  expect(await asApplication("trunks")).toMatchObject({ trunks: [{ id: trunks[0]?.id }] });
+  expect(await check()).toMatchObject({ reachable: true });
 });

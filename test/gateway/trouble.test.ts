@@ -1,15 +1,16 @@
 /** The gateway goes away in the middle of calls, and what a call has cost. */
-import { expect, test } from "vitest";
+import { expect, inject, test } from "vitest";
+import { ledgerOf, rate, sumOf } from "../support/gateway/application";
 import { phoneTone } from "../support/gateway/sip-phone";
 import { hears, hearsCaller } from "./support/tones";
 import {
-  asApplication,
   established,
   numbers,
   outcome,
-  rate,
+  read,
   recordOf,
   soon,
+  theApplication,
   theGateway,
   useGateway,
 } from "./support/world";
@@ -55,13 +56,6 @@ test("the gateway is gone in a call and does not come back: the call ends", asyn
   await leg.closed();
 });
 
-interface Entry {
-  kind: string;
-  amount: number;
-  balance: number;
-  callId?: string;
-}
-
 test("what a call has cost is in its details, its record and the ledger, and fits its duration", async () => {
   const { call } = await established();
   const known = await call.do(({ details }) => details.rate);
@@ -76,15 +70,16 @@ test("what a call has cost is in its details, its record and the ledger, and fit
   expect(details.cost).toEqual({ currency: "USD", amount });
   expect(seconds).toBeGreaterThanOrEqual(2);
   const record = await recordOf(call);
-  expect(record).toMatchObject({ line: "phone", calleeUserId: numbers.phone, cost: amount, endCause: "hungUp" });
+  expect(record).toMatchObject({
+    line: "phone",
+    calleeUserId: numbers.phone,
+    cost: amount,
+    endCause: "hungUp",
+  });
 
-  const { entries } = (await asApplication("credits/ledger?limit=100")) as { entries: Entry[] };
-  const ofCall = entries.filter(({ callId }) => callId === details.callId);
-  const sum = (kind: string) =>
-    ofCall.filter((entry) => entry.kind === kind).reduce((total, entry) => total + entry.amount, 0);
-  expect(sum("charge")).toBe(-amount);
-  expect(sum("reserve") + sum("release")).toBe(0);
-  const credits = (await asApplication("credits")) as { balance: number };
-  expect(entries.reduce((total, entry) => total + entry.amount, 0)).toBe(credits.balance);
-  expect(entries[0]?.balance).toBe(credits.balance);
+  const entries = await ledgerOf(inject("server"), theApplication());
+  expect(sumOf(entries, details.callId, "charge")).toBe(-amount);
+  expect(sumOf(entries, details.callId, "reserve", "release")).toBe(0);
+  expect(await read("credits")).toEqual({ currency: "USD", balance: entries[0]?.balance });
+  expect(entries.reduce((total, entry) => total + entry.amount, 0)).toBe(entries[0]?.balance);
 });

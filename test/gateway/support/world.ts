@@ -9,26 +9,15 @@ import {
   soon,
   useBrowser,
 } from "../../browser/support/phone";
+import { asApplication, newPhoneApplication, type PhoneApplication } from "../../support/gateway/application";
 import { Gateway, type GatewayAccess, numbers } from "../../support/gateway/gateway";
 import type { PhoneLeg } from "../../support/gateway/sip-phone";
 import { installMicrophone } from "./tones";
 
 export { numbers, soon };
 
-/** Micro-units. */
-const topUp = 100_000_000;
-/** A call costs two cents, and a cent for each second that was begun. */
-const rateCard = "prefix,name,perMinute,connectFee,increment\n46,Sweden,0.60,0.02,1\n";
-export const rate = { connectFee: 20_000, second: 10_000 };
-
 let gateway: Gateway;
-let application: Application;
-
-interface Application {
-  applicationKey: string;
-  applicationSecret: string;
-  accountId: string;
-}
+let application: PhoneApplication;
 
 /** One gateway for the tests of a file, and an application that calls through it. */
 export function useGateway(): void {
@@ -44,49 +33,16 @@ export function useGateway(): void {
 }
 
 export const theGateway = (): Gateway => gateway;
-export const theApplication = (): Application => application;
+export const theApplication = (): PhoneApplication => application;
 
-/** An application in an account of its own, with these trunks to the gateway, in this order. */
-export async function newApplication(trunks: Partial<GatewayAccess>[]): Promise<Application> {
-  const accountId = `gateway-${crypto.randomUUID().slice(0, 8)}`;
-  const made = await asAdministrator("POST", "applications", { name: "gateway", account: accountId });
-  const { applicationKey, applicationSecret } = made as Omit<Application, "accountId">;
-  for (const [preference, trunk] of trunks.entries()) {
-    const name = `trunk ${preference}`;
-    const what = { name, ...gateway.access, ...trunk, preference, prefixes: ["+46"], domains: ["*"] };
-    await asAdministrator("POST", `applications/${applicationKey}/trunks`, what);
-  }
-  await asAdministrator("PUT", "rates", rateCard);
-  await asAdministrator("POST", `accounts/${accountId}/top-ups`, { amount: topUp });
-  return { applicationKey, applicationSecret, accountId };
+/** Another one, with these trunks to the gateway, in this order. */
+export function newApplication(trunks: Partial<GatewayAccess>[], amount?: number): Promise<PhoneApplication> {
+  const access = trunks.map((trunk) => ({ ...gateway.access, ...trunk }));
+  return newPhoneApplication(inject("server"), access, amount);
 }
 
-/** A request below `/v1/admin/`. */
-export async function asAdministrator(
-  method: string,
-  path: string,
-  what?: object | string,
-): Promise<unknown> {
-  const { url, adminToken } = inject("server");
-  const [type, body] =
-    typeof what === "string" ? ["text/csv", what] : ["application/json", JSON.stringify(what)];
-  const answer = await fetch(`${url}/v1/admin/${path}`, {
-    method,
-    headers: { authorization: `Bearer ${adminToken}`, ...(what !== undefined && { "content-type": type }) },
-    body,
-  });
-  const text = await answer.text();
-  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
-  return text ? JSON.parse(text) : undefined;
-}
-
-/** A request with the application's own credentials. */
-export async function asApplication(path: string): Promise<unknown> {
-  const { applicationKey, applicationSecret } = application;
-  const authorization = `Basic ${btoa(`${applicationKey}:${applicationSecret}`)}`;
-  const answer = await fetch(`${inject("server").url}/v1/${path}`, { headers: { authorization } });
-  return answer.ok ? answer.json() : undefined;
-}
+/** A read with the application's own credentials. */
+export const read = (path: string) => asApplication(inject("server"), application, path);
 
 /** A user at a browser whose microphone hears a tone. */
 export async function caller(
@@ -142,11 +98,11 @@ export async function outcome(call: PhoneCall, timeout?: number) {
 
 /** Waits for the call's record. */
 export async function recordOf(call: PhoneCall): Promise<Record<string, unknown>> {
-  const { callId } = await call.do(({ callId }) => ({ callId }));
+  const callId = await call.do(({ callId }) => callId);
   let record: unknown;
   await expect
     .poll(async () => {
-      record = await asApplication(`calls/${callId}`);
+      record = await read(`calls/${callId}`);
       return record;
     }, soon)
     .toBeDefined();

@@ -20,6 +20,7 @@ export class Machine {
   /** Of its descriptions. */
   #version = 0;
   #playing: NodeJS.Timeout | undefined;
+  #byes = 0;
   /** While it listens. */
   #heard: number[] | undefined;
 
@@ -63,9 +64,15 @@ export class Machine {
         }),
       onBye: (bye) => {
         bye.accept();
+        this.#byes += 1;
         this.#silent();
       },
     };
+  }
+
+  /** How often somebody has hung up. */
+  get byes(): number {
+    return this.#byes;
   }
 
   /** A key that is told beside the media. */
