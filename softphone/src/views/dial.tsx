@@ -24,10 +24,10 @@ export function Dial({ phone, session }: { phone: Phone; session: Session }) {
   const people = suggestions(session.user, location.hostname, phone.remembered.recent);
   const first = people[0] ?? "";
   const [text, setText] = useState(plain(first));
-  /** The person knows better than what was typed says. */
-  const [chosen, setChosen] = useState<Kind | undefined>(first ? kindOfRemembered(first) : undefined);
+  /** The person knows better than what was typed says; of one that is remembered, as long as it stands there. */
+  const [chosen, setChosen] = useState<Chosen | undefined>(first ? chosenOf(first) : undefined);
   const [padShown, setPadShown] = useState(false);
-  const kind = chosen ?? kindOf(text);
+  const kind = chosen && (chosen.only ?? text) === text ? chosen.kind : kindOf(text);
   const problem = problemWith(text, kind);
   const { credits } = balance;
 
@@ -95,7 +95,7 @@ export function Dial({ phone, session }: { phone: Phone; session: Session }) {
             class="chip"
             aria-pressed={one === kind}
             data-testid={`kind-${one}`}
-            onClick={() => setChosen(one)}
+            onClick={() => setChosen({ kind: one })}
           >
             {words}
           </button>
@@ -128,7 +128,7 @@ export function Dial({ phone, session }: { phone: Phone; session: Session }) {
                 class="chip"
                 onClick={() => {
                   setText(plain(person));
-                  setChosen(kindOfRemembered(person));
+                  setChosen(chosenOf(person));
                   field.current?.focus();
                 }}
               >
@@ -142,6 +142,13 @@ export function Dial({ phone, session }: { phone: Phone; session: Session }) {
   );
 }
 
+interface Chosen {
+  kind: Kind;
+  /** Of this text alone. */
+  only?: string;
+}
+
+const chosenOf = (one: string): Chosen => ({ kind: kindOfRemembered(one), only: plain(one) });
 const kindOfRemembered = (one: string): Kind => (isUser(one) ? "user" : kindOf(one));
 const plain = (one: string) => addressOf(one, kindOfRemembered(one));
 
