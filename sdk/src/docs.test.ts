@@ -87,31 +87,38 @@ const config = {
   include: ["."],
 };
 
-test("what the guide to pushes shows in TypeScript fits the SDK", () => {
-  const folder = mkdtempSync(join(tmpdir(), "carillon-docs-"));
-  try {
-    const guide = readFileSync(join(root, "docs/push.md"), "utf8");
-    const samples = [...guide.matchAll(/^```ts\n(.*?)^```/gms)].map(([, sample]) => sample ?? "");
-    expect(samples.length).toBeGreaterThanOrEqual(6);
-    samples.forEach((sample, n) => {
-      // Two of them are what the others import.
-      const made = [
-        ["export const client", "client"],
-        ["export function carillon", "carillon"],
-      ].find(([what]) => sample.includes(what ?? ""));
-      writeFileSync(join(folder, `${made?.[1] ?? `sample-${n}`}.ts`), sample);
-    });
-    writeFileSync(join(folder, "libraries.d.ts"), libraries);
-    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
-    const tsc = join(root, "node_modules/typescript/lib/tsc.js");
-    let problems = "";
+test.each([
+  ["push", 6],
+  ["phone", 4],
+])(
+  "what docs/%s.md shows in TypeScript fits the SDK",
+  (name, least) => {
+    const folder = mkdtempSync(join(tmpdir(), "carillon-docs-"));
     try {
-      execFileSync(process.execPath, [tsc, "-p", folder], { encoding: "utf8", stdio: "pipe" });
-    } catch (error) {
-      problems = (error as { stdout: string }).stdout;
+      const guide = readFileSync(join(root, `docs/${name}.md`), "utf8");
+      const samples = [...guide.matchAll(/^```ts\n(.*?)^```/gms)].map(([, sample]) => sample ?? "");
+      expect(samples.length).toBeGreaterThanOrEqual(least);
+      samples.forEach((sample, n) => {
+        // Some are what the others import.
+        const made = [
+          ["export const client", "client"],
+          ["export function carillon", "carillon"],
+        ].find(([what]) => sample.includes(what ?? ""));
+        writeFileSync(join(folder, `${made?.[1] ?? `sample-${n}`}.ts`), sample);
+      });
+      writeFileSync(join(folder, "libraries.d.ts"), libraries);
+      writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
+      const tsc = join(root, "node_modules/typescript/lib/tsc.js");
+      let problems = "";
+      try {
+        execFileSync(process.execPath, [tsc, "-p", folder], { encoding: "utf8", stdio: "pipe" });
+      } catch (error) {
+        problems = (error as { stdout: string }).stdout;
+      }
+      expect(problems).toBe("");
+    } finally {
+      rmSync(folder, { recursive: true });
     }
-    expect(problems).toBe("");
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}, 60_000);
+  },
+  60_000,
+);
