@@ -92,6 +92,15 @@ test("a description waits for its candidates for half a second, and goes with th
   expect(started().offer.sdp.match(/^a=candidate:/gm)).toHaveLength(3);
 });
 
+test("a description does not go with the first candidate alone", async () => {
+  alice.media.early = true;
+  client.callClient.callPhoneNumber(number);
+  await world.pass(25);
+  expect(world.server.operations("alice", "start")).toEqual([]);
+  await world.pass(20);
+  expect(started().offer.sdp).toContain("a=candidate:");
+});
+
 test("new paths go with their candidates, and what is renegotiated on the old ones does not wait", async () => {
   const call = await dialled();
   const gateway = await answered(call);
@@ -187,12 +196,14 @@ test("tones go in the media where it takes them, beside it otherwise, and come f
   const call = await dialled();
   expect(() => call.sendDTMF("1")).toThrow("not in a call");
   await answered(call);
+  const insertDTMF = vi.fn();
+  const [transceiver] = alice.media.last.transceivers;
+  if (transceiver) transceiver.sender.dtmf = { canInsertDTMF: false, toneBuffer: "9", insertDTMF };
   call.sendDTMF("1#");
   await world.pass(5);
   expect(world.server.operations("alice", "dtmf").map(({ op }) => op)).toEqual([{ op: "dtmf", keys: "1#" }]);
-  const insertDTMF = vi.fn();
-  const [transceiver] = alice.media.last.transceivers;
-  if (transceiver) transceiver.sender.dtmf = { canInsertDTMF: true, toneBuffer: "9", insertDTMF };
+  expect(insertDTMF).not.toHaveBeenCalled();
+  if (transceiver?.sender.dtmf) transceiver.sender.dtmf.canInsertDTMF = true;
   call.sendDTMF("A");
   expect(insertDTMF).toHaveBeenCalledWith("9A");
   const heard = vi.fn();

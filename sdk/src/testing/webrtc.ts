@@ -264,7 +264,8 @@ export class FakePeerConnection {
 
   #gather(): void {
     const { id, device } = this;
-    this.#gathering("gathering");
+    // As in the real one: the state of the paths before is there for a moment.
+    setTimeout(() => this.#gathering("gathering"), 1);
     for (const index of [1, 2, 3]) {
       setTimeout(() => {
         const text = `candidate:${id} ${index}`;
