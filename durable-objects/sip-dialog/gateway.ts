@@ -17,9 +17,10 @@ export async function openGateway(url: string, ms: number): Promise<Opened> {
   } catch (error) {
     aborter.abort();
     const text = error instanceof Error ? error.message : String(error);
-    return {
-      problem: /no answer within/.test(text) ? text : `it cannot be connected to: ${text.slice(0, 200)}`,
-    };
+    if (/^no answer within/.test(text)) return { problem: text };
+    // The runtime's own words for an unknown host are a number.
+    const more = /^internal error/.test(text) ? "" : ` (${text.slice(0, 200)})`;
+    return { problem: `it cannot be connected to: check its host, its port and its certificate${more}` };
   }
 }
 
@@ -27,7 +28,9 @@ async function socketOf(response: Response): Promise<Opened> {
   const { webSocket: socket, status } = response;
   if (!socket) {
     await response.body?.cancel().catch(() => {});
-    return { problem: `it answered HTTP ${status} instead of opening a WebSocket: is the path right?` };
+    // Cloudflare's: it has not reached the host.
+    const why = status >= 520 && status <= 530 ? "the host is unknown or down" : "is the path right?";
+    return { problem: `it answered HTTP ${status} instead of opening a WebSocket: ${why}` };
   }
   const chosen = response.headers.get("sec-websocket-protocol");
   if (chosen?.toLowerCase() !== "sip") {

@@ -4,9 +4,14 @@ import type { StoredDialog } from "../../core/telephony/sip/call-dialog";
 import type { SipStatus } from "../../core/telephony/sip/failures";
 import type { StoredInvite } from "../../core/telephony/sip/invite";
 import type { SessionTimer } from "../../core/telephony/sip/session-timer";
-import type { CallOperation } from "../../protocol";
+import { type CallOperation, serverLimits } from "../../protocol";
 import type { LineParty } from "../call-session/rpc";
 import type { Dial } from "./rpc";
+
+/** How long a gateway that went away is waited for. */
+export const gatewayMs = serverLimits.gatewaySeconds * 1_000;
+/** The session ends a call that nobody answers: should that not reach us, it ends here. */
+export const graceMs = 5_000;
 
 export interface LegData {
   dial: Dial;
@@ -70,6 +75,24 @@ export type Ending = Pick<Over, "news" | "farewell">;
 
 export function newLeg(dial: Dial, contactUser: string): LegData {
   return { dial, contactUser, trunk: 0, heard: 0, n: 0, outbox: [] };
+}
+
+/** A call that has just been answered. */
+export function newTalk(
+  dialog: StoredDialog,
+  offer: string,
+  answer: string,
+  timer: SessionTimer | undefined,
+  now: number,
+): Talk {
+  const sdps = { local: offer, sent: offer, remote: answer };
+  return { dialog, ...sdps, held: false, heldSent: false, farHeld: false, timer, refreshed: now, tones: "" };
+}
+
+/** When a leg comes to an end by itself. */
+export function deadlinesOf({ dial, talk, lost, over }: LegData): number[] {
+  if (over) return over.farewell ? [over.until] : [];
+  return [...(lost === undefined ? [] : [lost + gatewayMs]), ...(talk ? [] : [dial.until + graceMs])];
 }
 
 /** As whom the leg takes part in its call. */

@@ -6,7 +6,7 @@ import { Alarm } from "../../core/scheduler";
 import type { CallDialog } from "../../core/telephony/sip/call-dialog";
 import { causeOf, sipError } from "../../core/telephony/sip/failures";
 import { agreedByAnswer } from "../../core/telephony/sip/session-timer";
-import { UserAgent } from "../../core/telephony/sip/user-agent";
+import type { UserAgent } from "../../core/telephony/sip/user-agent";
 import { callHeadersOf } from "../../core/telephony/sip/words";
 import type { Trunk } from "../../core/telephony/trunk";
 import { type CallEvent, type CallOperation, errorBody, serverLimits } from "../../protocol";
@@ -14,30 +14,24 @@ import type { Env } from "../env";
 import { callSession } from "../names";
 import type { Delivery, DeliveryResult } from "../user-hub/rpc";
 import { Dialling } from "./dialling";
-import { openGateway, textOf } from "./gateway";
-import { type Ending, keyOf, type LegData, newLeg, type Talk } from "./leg-data";
+import {
+  deadlinesOf,
+  type Ending,
+  gatewayMs,
+  graceMs,
+  keyOf,
+  type LegData,
+  newLeg,
+  newTalk,
+} from "./leg-data";
 import { type Line, type Phase, randomToken } from "./line";
+import { Link } from "./link";
 import { Reporter } from "./reporter";
 import type { Dial, TrunkCheck } from "./rpc";
 import { Talking } from "./talking";
 import { checkTrunk } from "./trunk-check";
 
-const gatewayMs = serverLimits.gatewaySeconds * 1_000;
 const probeMs = serverLimits.sipProbeSeconds * 1_000;
-const answerMs = serverLimits.trunkAnswerSeconds * 1_000;
-
-/** The session ends a call that nobody answers: should that not reach us, it ends here. */
-const graceMs = 5_000;
-
-/** A connection to a gateway, and SIP over it. */
-interface Connection {
-  socket: WebSocket;
-  agent: UserAgent;
-  /** Something has come. */
-  alive: boolean;
-  /** When it was asked whether it is there, and has not answered. */
-  asked?: number;
-}
 
 /**
  * One SIP leg: a party of its call as a device is, with a gateway instead of a person behind it.
@@ -53,11 +47,6 @@ export class SipDialog extends DurableObject<Env> {
   #leg: LegData | undefined = this.ctx.storage.kv.get<LegData>("leg");
   #stored: string | undefined = JSON.stringify(this.#leg);
   #phase: Phase | null = null;
-  #connection: Connection | null = null;
-  #connecting = false;
-  /** Attempts to connect that failed, one after the other, and when the next one is due. */
-  #attempts = 0;
-  #retryAt: number | null = null;
   #probeAt: number | null = null;
 
   readonly #reporter = new Reporter({
@@ -67,6 +56,21 @@ export class SipDialog extends DurableObject<Env> {
     wake: () => this.#wake(),
     gone: (ending) => this.#end(ending),
     told: () => this.#finish(),
+    log: (level, event, fields) => this.#log(level, event, fields),
+  });
+
+  readonly #link = new Link({
+    masterKey: this.env.MASTER_KEY,
+    leg: () => this.#leg,
+    clock: () => this.clock(),
+    wanted: () => this.#wantedTrunk(),
+    opened: (agent) => this.#opened(agent),
+    failed: () => this.#unreachable(),
+    lost: () => this.#lost(),
+    beforeSend: () => {
+      this.#phase?.snapshot();
+      this.#store();
+    },
     log: (level, event, fields) => this.#log(level, event, fields),
   });
 
@@ -138,83 +142,24 @@ export class SipDialog extends DurableObject<Env> {
   /** Does what is to be done: called whenever the object may have just woken up. */
   #go(): void {
     this.#reporter.tell();
-    if (this.#retryAt === null) this.ctx.waitUntil(this.#connect());
+    if (this.#leg && !this.#leg.over && !this.#leg.dial.trunks[this.#leg.trunk]) this.#noTrunk();
+    this.ctx.waitUntil(this.#link.open());
     this.#wake();
   }
 
-  /** Somebody at the other end of the connection has still to be told something. */
-  get #isNeeded(): boolean {
-    return this.#leg !== undefined && (!this.#leg.over || this.#leg.over.farewell !== undefined);
+  /** As long as there is a call, or the other end has still to be told that there is none. */
+  #wantedTrunk(): Trunk | undefined {
+    const leg = this.#leg;
+    return leg && (!leg.over || leg.over.farewell) ? leg.dial.trunks[leg.trunk] : undefined;
   }
 
-  async #connect(): Promise<void> {
-    const leg = this.#leg;
-    if (!leg || !this.#isNeeded || this.#connection || this.#connecting) return;
-    const trunk = leg.dial.trunks[leg.trunk];
-    if (!trunk) {
-      this.#noTrunk();
-      return;
-    }
-    this.#connecting = true;
-    this.#retryAt = null;
-    const started = this.clock();
-    const opened = await openGateway(trunk.url, answerMs);
-    this.#connecting = false;
-    if ("problem" in opened) {
-      this.#log("warn", "sip.connect.failed", { trunk: trunk.name, detail: opened.problem });
-      this.#unreachable();
-      return;
-    }
-    if (!this.#isNeeded) {
-      opened.socket.accept();
-      opened.socket.close(1000);
-      return;
-    }
-    this.#log("info", "sip.connected", { trunk: trunk.name, ms: this.clock() - started });
+  #opened(agent: UserAgent): void {
+    const leg = this.#required();
     this.#probeAt = this.clock() + probeMs;
-    const connection = this.#run(opened.socket, trunk);
-    this.#phase ??= this.#newPhase();
-    this.#phase.begin(connection.agent);
+    this.#phase = leg.talk ? new Talking(this.#line(), leg.talk) : this.#newDialling();
+    this.#phase.begin(agent);
     this.#store();
     this.#wake();
-  }
-
-  #run(socket: WebSocket, trunk: Trunk): Connection {
-    const { dial, contactUser } = this.#required();
-    const agent = new UserAgent({
-      trunk,
-      displayName: dial.displayName,
-      contactUser,
-      secure: trunk.url.startsWith("wss:"),
-      send: (text) => {
-        if (socket.readyState === WebSocket.OPEN) socket.send(text);
-      },
-      beforeSend: () => {
-        this.#phase?.snapshot();
-        this.#store();
-      },
-      password: () => openSecret(this.env.MASTER_KEY, dial.applicationKey, trunk.password),
-      randomToken,
-      log: (event, fields) => this.#log("warn", event, fields),
-      heard: () => {
-        connection.alive = true;
-        connection.asked = undefined;
-        this.#attempts = 0;
-      },
-    });
-    const connection: Connection = { socket, agent, alive: false };
-    this.#connection = connection;
-    const gone = (why: string) => this.#connection === connection && this.#lose(why);
-    socket.addEventListener("message", ({ data }) => void agent.receive(textOf(data)));
-    socket.addEventListener("close", ({ code }) => gone(`closed: ${code}`));
-    socket.addEventListener("error", () => gone("error"));
-    socket.accept();
-    return connection;
-  }
-
-  #newPhase(): Phase {
-    const leg = this.#required();
-    return leg.talk ? new Talking(this.#line(), leg.talk) : this.#newDialling();
   }
 
   #newDialling(): Dialling {
@@ -224,45 +169,30 @@ export class SipDialog extends DurableObject<Env> {
     });
   }
 
-  #close(): void {
-    const connection = this.#connection;
-    this.#connection = null;
-    connection?.agent.close();
-    try {
-      connection?.socket.close(1000);
-    } catch {
-      // It is closed.
-    }
-  }
-
-  /** The connection is gone, or of no use. */
-  #lose(why: string): void {
-    const leg = this.#leg;
-    const [phase, connection] = [this.#phase, this.#connection];
-    this.#close();
+  /** The connection is gone. */
+  #lost(): void {
+    const phase = this.#phase;
     this.#phase = null;
-    if (!leg) return;
-    this.#log("warn", "sip.connection.lost", { detail: why });
+    const leg = this.#required();
     if (phase instanceof Dialling && !phase.taken && !leg.over) {
       this.#nextTrunk();
-    } else if (connection?.alive) {
-      leg.lost ??= this.clock();
-      this.#store();
-      this.#go();
-    } else this.#unreachable();
+      return;
+    }
+    leg.lost ??= this.clock();
+    this.#store();
+    this.#go();
   }
 
   /** No connection came about. */
   #unreachable(): void {
-    const leg = this.#leg;
-    if (!leg) return;
-    const waits = leg.talk || leg.invite || leg.over;
-    if (!waits) {
+    const phase = this.#phase;
+    this.#phase = null;
+    const leg = this.#required();
+    const taken = phase instanceof Dialling ? phase.taken : leg.invite !== undefined;
+    if (!leg.talk && !taken && !leg.over) {
       this.#nextTrunk();
       return;
     }
-    this.#attempts += 1;
-    this.#retryAt = this.clock() + Math.min(4_000, 250 * 2 ** this.#attempts);
     leg.lost ??= this.clock();
     this.#store();
     this.#wake();
@@ -270,7 +200,7 @@ export class SipDialog extends DurableObject<Env> {
 
   #nextTrunk(): void {
     const leg = this.#required();
-    this.#close();
+    this.#link.anew();
     this.#phase = null;
     delete leg.invite;
     leg.trunk += 1;
@@ -289,18 +219,11 @@ export class SipDialog extends DurableObject<Env> {
 
   #answered(dialog: CallDialog, response: IncomingResponseMessage): void {
     const leg = this.#required();
-    const agent = this.#connection?.agent;
+    const { agent } = this.#link;
     if (!agent) return;
     const headers = callHeadersOf(response);
-    const { offer } = leg.dial;
-    const talk: Talk = {
-      dialog: dialog.stored(),
-      ...{ local: offer, sent: offer, remote: response.body },
-      ...{ held: false, heldSent: false, farHeld: false },
-      timer: agreedByAnswer(response.getHeader("session-expires") ?? response.getHeader("x")),
-      refreshed: this.clock(),
-      tones: "",
-    };
+    const timer = agreedByAnswer(response.getHeader("session-expires") ?? response.getHeader("x"));
+    const talk = newTalk(dialog.stored(), leg.dial.offer, response.body, timer, this.clock());
     delete leg.invite;
     delete leg.lost;
     leg.talk = talk;
@@ -332,7 +255,7 @@ export class SipDialog extends DurableObject<Env> {
     this.#store();
     this.#log("info", "sip.ended", { cause: ending.news?.cause, status: ending.news?.error?.sip?.status });
     if (ending.farewell) {
-      if (this.#phase && this.#connection) this.#phase.part();
+      if (this.#phase) this.#phase.part();
       // Nothing has left yet that somebody would wait for.
       else if (ending.farewell === "cancel" && !leg.invite) this.#parted();
     }
@@ -356,8 +279,7 @@ export class SipDialog extends DurableObject<Env> {
     this.#stored = undefined;
     this.#phase = null;
     // What has just been sent leaves before the socket closes.
-    this.#close();
-    this.#retryAt = null;
+    this.#link.close();
     this.ctx.waitUntil(this.ctx.storage.deleteAll());
   }
 
@@ -374,7 +296,7 @@ export class SipDialog extends DurableObject<Env> {
       operate: (op) => this.#operate(op),
       end: (ending) => this.#end(ending),
       parted: () => this.#parted(),
-      drop: (why) => this.#lose(why),
+      drop: (why) => this.#link.drop(why),
       log: (level, event, fields) => this.#log(level, event, fields),
     };
   }
@@ -401,7 +323,7 @@ export class SipDialog extends DurableObject<Env> {
       this.#end({ news: { news: "ended", cause: "noAnswer" }, farewell: "cancel" });
     }
     if (!this.#leg) return;
-    if (this.#retryAt !== null && now >= this.#retryAt) this.#retryAt = null;
+    this.#link.tick();
     this.#phase?.tick();
     if (this.#leg) await this.#probe(now);
     if (this.#leg) this.#go();
@@ -409,17 +331,9 @@ export class SipDialog extends DurableObject<Env> {
 
   /** Sees whether the gateway and the call are there. */
   async #probe(now: number): Promise<void> {
-    const connection = this.#connection;
-    if (connection?.asked !== undefined && now >= connection.asked + answerMs) {
-      this.#lose("no answer to OPTIONS");
-      return;
-    }
     if (this.#probeAt === null || now < this.#probeAt) return;
     this.#probeAt = now + probeMs;
-    if (connection) {
-      connection.asked = now;
-      void connection.agent.options();
-    }
+    this.#link.ask();
     const { dial, talk } = this.#required();
     const isOn = await callSession(this.env, dial.applicationKey, dial.callId)
       .isOn()
@@ -431,12 +345,10 @@ export class SipDialog extends DurableObject<Env> {
   #wake(): void {
     const leg = this.#leg;
     if (!leg) return;
-    const asked = this.#connection?.asked;
     const times = [
-      this.#retryAt,
       this.#reporter.retryAt,
       this.#probeAt,
-      asked === undefined ? null : asked + answerMs,
+      ...this.#link.due(),
       ...deadlinesOf(leg),
       // After a crash nobody else wakes it.
       this.clock() + probeMs,
@@ -468,10 +380,4 @@ export class SipDialog extends DurableObject<Env> {
     const { reference, callId, applicationKey } = this.#leg?.dial ?? {};
     log(level, event, { reference, callId, application: applicationKey, ...fields });
   }
-}
-
-/** When a leg comes to an end by itself. */
-function deadlinesOf({ dial, talk, lost, over }: LegData): number[] {
-  if (over) return over.farewell ? [over.until] : [];
-  return [...(lost === undefined ? [] : [lost + gatewayMs]), ...(talk ? [] : [dial.until + graceMs])];
 }

@@ -70,7 +70,7 @@ describe("a trunk that is checked", () => {
     world.gateway.connect = () => Promise.reject(new TypeError("DNS lookup failed."));
     expect(await check()).toEqual({
       reachable: false,
-      problem: "it cannot be connected to: DNS lookup failed.",
+      problem: "it cannot be connected to: check its host, its port and its certificate (DNS lookup failed.)",
     });
     world.gateway.connect = null;
     world.gateway.protocol = "chat";
