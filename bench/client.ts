@@ -112,6 +112,12 @@ export class Phone {
     return callId;
   }
 
+  callPhone(number: string): string {
+    const callId = crypto.randomUUID();
+    this.do(callId, { op: "start", to: number, line: "phone", video: false, headers: {}, offer });
+    return callId;
+  }
+
   event(callId: string, name: CallEvent["event"]): Promise<ServerFrame> {
     return this.line.next(
       (frame) => frame.type === "call" && frame.callId === callId && frame.event.event === name,

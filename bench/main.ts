@@ -1,9 +1,10 @@
-/** `npm run bench [signalling|messages|push|memory|sizes|cost|media …]`: without a name, all of it. Judges nothing, exits 0. */
+/** `npm run bench [signalling|messages|push|phone|memory|sizes|cost|media …]`: without a name, all of it. Judges nothing, exits 0. */
 import { cpus } from "node:os";
 import { PushServices } from "../test/support/push";
 import { benchMedia } from "./media";
 import { benchMemory } from "./memory";
 import { benchMessages } from "./messages";
+import { benchPhone } from "./phone";
 import { startFloor, startPlatform } from "./programs";
 import { benchPush } from "./push";
 import { benchSignalling } from "./signalling";
@@ -21,6 +22,7 @@ try {
   if (wanted("memory")) await benchMemory(platform.demo, platform);
   if (wanted("messages")) await benchMessages(platform.demo, floor);
   if (wanted("push")) await benchPush(platform.demo, floor, push);
+  if (wanted("phone")) await benchPhone(platform, floor);
 } finally {
   await Promise.all([platform.stop(), floor.stop(), push.close()]);
 }

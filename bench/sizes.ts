@@ -58,7 +58,7 @@ const price = { request: 0.15, row: 1 };
 
 /** The tests that bound the cost of a call and of messages also print it. */
 export function benchCost(): void {
-  const files = ["test/integration/cost.test.ts", "test/integration/message-cost.test.ts"];
+  const files = ["cost", "message-cost", "phone-cost"].map((name) => `test/integration/${name}.test.ts`);
   const vitest = ["node_modules/vitest/vitest.mjs", "run", "--project", "workers", ...files];
   const { stdout } = spawnSync(process.execPath, vitest, { encoding: "utf8" });
   const rows = stdout.split("\n").filter((row) => /cost of a (call|message)/.test(row));
@@ -68,7 +68,10 @@ export function benchCost(): void {
 
 /** For a million, from what such a line says. */
 function priceOf(row: string): string {
-  const requests = Number(/billed as ([\d.]+)/.exec(row)?.[1] ?? /([\d.]+) object requests/.exec(row)?.[1]);
+  const [, calls, frames] = /(\d+) RPC and alarms .*\+ (\d+) socket frames/.exec(row) ?? [];
+  const requests = calls
+    ? Number(calls) + Number(frames) / 20
+    : Number(/billed as ([\d.]+)/.exec(row)?.[1] ?? /([\d.]+) object requests/.exec(row)?.[1]);
   const rows = Number(/([\d.]+) rows/.exec(row)?.[1]);
   const dollars = requests * price.request + rows * price.row;
   return `a million: $${dollars.toFixed(2)}, of which rows $${(rows * price.row).toFixed(2)}`;

@@ -2,18 +2,21 @@
  * The floor: what a signalling step costs when nothing is done but carry it. A frame goes through a
  * chain of objects, each by one RPC, into a hibernating socket; on demand one object of the chain
  * writes one durable row first, as a step does that must not be lost. At the end of the chain, posts
- * may leave for a push service by way of the Worker.
+ * may leave for a push service by way of the Worker, or a leg calls a gateway.
  */
 import { DurableObject } from "cloudflare:workers";
 import { courier } from "./courier";
+import type { Leg } from "./leg";
 import type { MailboxEnv } from "./mailbox";
 import type { Post } from "./post";
 
 export { Courier } from "./courier";
+export { Leg } from "./leg";
 export { Mailbox } from "./mailbox";
 
 interface Env extends MailboxEnv {
   RELAY: DurableObjectNamespace<Relay>;
+  LEG: DurableObjectNamespace<Leg>;
 }
 
 interface Frame {
@@ -24,6 +27,8 @@ interface Frame {
   id: number;
   /** What the last object sends out, instead of telling its sockets. */
   posts?: Post[];
+  /** The gateway that a leg calls after the last object, instead of telling its sockets. */
+  gateway?: { url: string; back: string[] };
 }
 
 /** As the platform has it. */
@@ -45,6 +50,9 @@ export class Relay extends DurableObject<Env> {
     if (frame.writes && frame.writes === here) this.ctx.storage.kv.put("row", frame.id);
     if (next) {
       await this.env.RELAY.get(this.env.RELAY.idFromName(next)).pass({ ...frame, path: [next, ...rest] });
+    } else if (frame.gateway) {
+      const leg = this.env.LEG.get(this.env.LEG.newUniqueId());
+      await leg.dial({ ...frame.gateway, id: frame.id });
     } else if (frame.posts) {
       for (let at = 0; at < frame.posts.length; at += postsAtATime)
         await courier(this.ctx).send(frame.posts.slice(at, at + postsAtATime));
