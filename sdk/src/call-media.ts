@@ -60,7 +60,8 @@ export class CallMedia {
     this.#batch = new Alarm(context.runtime);
     this.pc = new RTCPeerConnection({
       iceServers,
-      bundlePolicy: "max-bundle",
+      // A gateway need not know of bundles: its answer would be refused.
+      bundlePolicy: line ? "balanced" : "max-bundle",
       ...(context.options.forceRelay && { iceTransportPolicy: "relay" }),
     });
     this.pc.onicecandidate = ({ candidate }) => this.#collect(candidate);
