@@ -152,6 +152,10 @@ describe("several pages", () => {
     await caller.events.has("200 o=two 1 1 IN IP4 127.0.0.1");
     await phones[0]?.events.has("canceled");
     await phones[2]?.events.has("canceled");
+    // Nobody has missed anything.
+    expect(phones[2]?.received.find((text) => text.startsWith("CANCEL "))).toContain(
+      "Call completed elsewhere",
+    );
     expect(phones[1]?.events.all).not.toContain("canceled");
     expect(await caller.ask("bye")).toBe(200);
     await phones[1]?.events.has("bye");
@@ -166,6 +170,10 @@ describe("several pages", () => {
     one.ringing?.reject({ statusCode: 486 });
     two.ringing?.reject({ statusCode: 603 });
     await caller.events.has("603 Decline");
+    // A refusal is acknowledged from hop to hop.
+    for (const { received } of [one, two]) {
+      await expect.poll(() => received.filter((text) => text.startsWith("ACK ")).length).toBe(1);
+    }
     const other = await client(where, "other");
     other.call(address);
     await one.events.has(`rings ${number} from other`);

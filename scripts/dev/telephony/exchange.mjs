@@ -96,10 +96,7 @@ export class Exchange {
 
   /** @param {Response} response the last one of its branch */
   #settle(response) {
-    // RFC 3326: so that the others do not call it missed.
-    const elsewhere = 'SIP ;cause=200 ;text="Call completed elsewhere"';
-    if (response.status < 300) this.#cancelAll({ Reason: [elsewhere] });
-    else if (response.status >= 600) this.#cancelAll();
+    if (response.status < 300 || response.status >= 600) this.#cancelAll();
     if (this.final !== undefined) return;
     const answers = [...this.#branches.values()].map(({ final }) => final);
     const all = answers.flatMap((answer) => (answer ? [answer] : []));
@@ -122,16 +119,19 @@ export class Exchange {
     this.from.send(this.#last);
   }
 
-  #cancelAll(headers = {}) {
-    for (const branch of this.#branches.values()) this.#cancel(branch, headers);
+  #cancelAll() {
+    for (const branch of this.#branches.values()) this.#cancel(branch);
   }
 
   /** Only what has been heard of can be cancelled (RFC 3261, 9.1). @param {Branch} branch */
-  #cancel(branch, headers = {}) {
+  #cancel(branch) {
     if (this.request.method !== "INVITE" || !branch.heard || branch.canceled || branch.final) return;
     branch.canceled = true;
     const cancel = companionOf(branch.request, "CANCEL");
-    branch.to.send(write({ ...cancel, headers: { ...cancel.headers, ...headers } }));
+    // RFC 3326: so that the others do not call it missed.
+    const elsewhere = this.final !== undefined && this.final < 300;
+    if (elsewhere) cancel.headers.Reason = ['SIP ;cause=200 ;text="Call completed elsewhere"'];
+    branch.to.send(write(cancel));
   }
 }
 

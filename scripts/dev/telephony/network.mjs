@@ -29,8 +29,6 @@ export class Network {
   #received = new Map();
   /** By the branch that was chosen here. @type {Map<string, Exchange>} */
   #sent = new Map();
-  /** The newest socket of an address. @type {Map<string, Peer>} */
-  #contacts = new Map();
   /** The newest socket of a party of a dialog, by Call-ID and tag. @type {Map<string, Peer>} */
   #parties = new Map();
   /** The pages that ring. @type {Map<string, { peer: Peer, uri: string, until: number }>} */
@@ -58,9 +56,7 @@ export class Network {
 
   /** @param {Peer} peer its socket is gone */
   closed(peer) {
-    for (const map of [this.#contacts, this.#parties]) {
-      for (const [key, owner] of map) if (owner === peer) map.delete(key);
-    }
+    for (const [key, owner] of this.#parties) if (owner === peer) this.#parties.delete(key);
     for (const [key, one] of this.#registered) if (one.peer === peer) this.#registered.delete(key);
     for (const exchange of new Set(this.#sent.values())) exchange.lost(peer);
   }
@@ -165,18 +161,15 @@ export class Network {
     return { ...request, uri, headers, branch };
   }
 
-  /** The other side of a dialog: by its address, or as it was heard last. @param {Request} request */
+  /** The other side of a dialog: where it was heard last, or has registered since. @param {Request} request */
   #partyOf({ uri, callId, toTag }) {
-    const peer = this.#contacts.get(contactKey(uri) ?? "") ?? this.#parties.get(`${callId} ${toTag}`);
+    const peer = this.#parties.get(`${callId} ${toTag}`) ?? this.#registered.get(contactKey(uri) ?? "")?.peer;
     return peer ? [{ peer, uri }] : [];
   }
 
-  /** Where a party is, it may have a new socket. @param {Peer} peer @param {Request | Response} message @param {string} tag */
-  #locate(peer, { callId, headers, method, status = 0 }, tag) {
-    if (method === "REGISTER" || status >= 300) return;
-    if (tag) this.#parties.set(`${callId} ${tag}`, peer);
-    const key = headers.Contact?.[0] && contactKey(headers.Contact[0]);
-    if (key) this.#contacts.set(key, peer);
+  /** Where a party is: it may have a new socket. @param {Peer} peer @param {Request | Response} message @param {string} tag */
+  #locate(peer, { callId, method }, tag) {
+    if (tag && method !== "REGISTER") this.#parties.set(`${callId} ${tag}`, peer);
   }
 
   /** @param {Peer} peer @param {Request} request @param {Exchange} exchange */
@@ -192,10 +185,7 @@ export class Network {
         for (const [name, one] of this.#registered) if (one.peer === peer) this.#registered.delete(name);
       } else if (!key || !Number.isInteger(seconds)) return exchange.answer(400, { reason: "Bad Contact" });
       else if (seconds === 0) this.#registered.delete(key);
-      else {
-        this.#registered.set(key, { peer, uri, until: Date.now() + seconds * 1_000 });
-        this.#contacts.set(key, peer);
-      }
+      else this.#registered.set(key, { peer, uri, until: Date.now() + seconds * 1_000 });
     }
     const mine = [...this.#registered.values()].filter((one) => one.peer === peer);
     const left = (/** @type {number} */ until) => Math.round((until - Date.now()) / 1_000);
