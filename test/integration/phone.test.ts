@@ -5,7 +5,7 @@ import { findCall } from "../../core/calls/archive";
 import type { CallData } from "../../core/calls/call-data";
 import { settle } from "../../core/credits/reservations";
 import { errorBody, serverLimits } from "../../protocol";
-import { bindings, flowing, hangup, later, offer, Peer } from "./peer";
+import { bindings, flowing, hangup, later, offer, Peer, register, someone } from "./peer";
 import {
   answered,
   dial,
@@ -316,6 +316,35 @@ describe("credit", () => {
     expect(ended).toHaveLength(5);
     expect(world.dials).toHaveLength(3);
     expect((await ledgerOf(world.application.account)).at(-1)?.balance).toBe(0);
+  });
+
+  it("that is enough for 20 of 200 calls at a time makes 20 calls, and is whole again after them", async () => {
+    const credit = 20 * 70_000;
+    const world = await openWorld(credit);
+    const callers = await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const name = someone("caller");
+        const instanceId = await register(name, world.application.key);
+        return Peer.connect(name, { instanceId, applicationKey: world.application.key });
+      }),
+    );
+    const calls = callers.flatMap((alice) =>
+      Array.from({ length: 10 }, () => ({ alice, ...dial({ ...world, alice }) })),
+    );
+    const replies = await Promise.all(calls.map(({ answered: reply }) => reply));
+    const made = calls.filter((_, at) => refusal(replies[at]).result.ended === undefined);
+    const refused = replies.filter((reply) => refusal(reply).result.ended?.cause === "insufficientFunds");
+    expect([made.length, refused.length]).toEqual([20, 180]);
+    expect(new Set(world.dials.map(({ callId }) => callId))).toEqual(
+      new Set(made.map(({ callId }) => callId)),
+    );
+    await Promise.all(made.map(({ alice, callId }) => alice.call(callId, hangup)));
+    await expect.poll(async () => (await ledgerOf(world.application.account)).at(-1)?.balance).toBe(credit);
+    const entries = await ledgerOf(world.application.account);
+    expect(entries.map(({ balance }) => balance)).toEqual(
+      entries.map((_, at) => entries.slice(0, at + 1).reduce((sum, { amount }) => sum + amount, 0)),
+    );
+    expect(Math.min(...entries.map(({ balance }) => balance))).toBe(0);
   });
 
   it("is not bought twice with one call id", async () => {
