@@ -43,6 +43,20 @@ describe("an INVITE", () => {
     expect(headerOf(invite, "via")).toContain("SIP/2.0/WS ");
   });
 
+  it("has a trunk's user with what an address has to escape", async () => {
+    await world.dial({ trunks: [await trunk({ user: "zoë@home;1" })] });
+    const invite = await world.until("INVITE");
+    expect(headerOf(invite, "from")).toContain("<sip:zo%C3%AB%40home%3B1@test.local>");
+    await world.reply(invite, 180);
+    await world.untilNews("trying", "ringing");
+  });
+
+  it("does not leave by a trunk that makes no address: the next one has its turn", async () => {
+    await world.dial({ trunks: [await trunk({ fromDomain: "no domain" }), await trunk()] });
+    await world.until("INVITE");
+    expect(world.gateway.asked).toHaveLength(2);
+  });
+
   it("is sent once, however often it is dialled", async () => {
     const dial = await world.dialWith();
     await world.inside((instance) => Promise.all([instance.dial(dial), instance.dial(dial)]));

@@ -64,8 +64,8 @@ export interface Talk {
 export interface Over {
   /** What the session has to be told, until it was. */
   news?: Extract<LineNews, { news: "ended" }>;
-  /** What the far end has to be told, until it was. */
-  farewell?: "cancel" | "bye";
+  /** The far end has to be told, by CANCEL or BYE, until it was. */
+  farewell?: true;
   /** Nobody tries for longer. */
   until: number;
 }

@@ -75,7 +75,21 @@ export class Link {
       opened.socket.close(1000);
     } else {
       log("info", "sip.connected", { trunk: trunk.name, ms: clock() - started });
-      this.#means.opened(this.#run(opened.socket, trunk));
+      this.#start(opened.socket, trunk);
+    }
+  }
+
+  #start(socket: WebSocket, trunk: Trunk): void {
+    try {
+      const agent = this.#run(socket, trunk);
+      socket.accept();
+      this.#means.opened(agent);
+    } catch (error) {
+      this.#means.log("warn", "sip.connection.failed", { trunk: trunk.name, error: String(error) });
+      if (!this.#connection) socket.accept();
+      socket.close(1000);
+      this.close();
+      this.#fail();
     }
   }
 
@@ -154,7 +168,6 @@ export class Link {
     socket.addEventListener("message", ({ data }) => void agent.receive(textOf(data)));
     socket.addEventListener("close", ({ code }) => gone(`closed: ${code}`));
     socket.addEventListener("error", () => gone("error"));
-    socket.accept();
     return agent;
   }
 }

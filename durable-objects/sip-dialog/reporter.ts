@@ -92,7 +92,7 @@ export class Reporter {
     const answer = await this.#means.session().line(partyOf(leg.dial), news);
     done();
     this.#means.told();
-    if (!answer.ok && !leg.over) this.#means.gone({ farewell: leg.talk ? "bye" : "cancel" });
+    if (!answer.ok && !leg.over) this.#means.gone({ farewell: true });
   }
 
   async #operate(
@@ -107,6 +107,6 @@ export class Reporter {
     const over = !answer.ok && !(await this.#means.session().isOn());
     leg.outbox.shift();
     this.#means.told();
-    if (over && !leg.over) this.#means.gone({ farewell: "bye" });
+    if (over && !leg.over) this.#means.gone({ farewell: true });
   }
 }

@@ -119,7 +119,7 @@ export class SipDialog extends DurableObject<Env> {
       if (leg.over) {
         delete leg.over.news;
         this.#finish();
-      } else this.#end({ farewell: leg.talk ? "bye" : "cancel" });
+      } else this.#end({ farewell: true });
       return;
     }
     if (leg.over || !leg.talk) return;
@@ -233,17 +233,15 @@ export class SipDialog extends DurableObject<Env> {
     }
     const talking = new Talking(this.#line(), talk);
     this.#phase = talking;
-    this.#store();
     talking.answered(agent, dialog);
     this.#log("info", "sip.answered");
     if (leg.over) {
       // The CANCEL came too late.
-      leg.over.farewell = "bye";
-      this.#store();
+      leg.over.farewell = true;
       talking.part();
     } else if (!response.body) {
       const error = sipError({ status: 200, reason: "OK" }, "the answer has no description");
-      this.#end({ news: { news: "ended", cause: "failure", error }, farewell: "bye" });
+      this.#end({ news: { news: "ended", cause: "failure", error }, farewell: true });
     } else this.#reporter.tell();
     this.#wake();
   }
@@ -257,7 +255,7 @@ export class SipDialog extends DurableObject<Env> {
     if (ending.farewell) {
       if (this.#phase) this.#phase.part();
       // Nothing has left yet that somebody would wait for.
-      else if (ending.farewell === "cancel" && !leg.invite) this.#parted();
+      else if (!leg.talk && !leg.invite) this.#parted();
     }
     this.#finish();
     this.#go();
@@ -320,7 +318,7 @@ export class SipDialog extends DurableObject<Env> {
       const error = errorBody("trunkUnreachable", { detail: "the gateway went away in the call" });
       this.#end({ news: { news: "ended", cause: "failure", error } });
     } else if (!leg.talk && now >= leg.dial.until + graceMs) {
-      this.#end({ news: { news: "ended", cause: "noAnswer" }, farewell: "cancel" });
+      this.#end({ news: { news: "ended", cause: "noAnswer" }, farewell: true });
     }
     if (!this.#leg) return;
     this.#link.tick();
@@ -334,11 +332,11 @@ export class SipDialog extends DurableObject<Env> {
     if (this.#probeAt === null || now < this.#probeAt) return;
     this.#probeAt = now + probeMs;
     this.#link.ask();
-    const { dial, talk } = this.#required();
+    const { dial } = this.#required();
     const isOn = await callSession(this.env, dial.applicationKey, dial.callId)
       .isOn()
       .catch(() => true);
-    if (!isOn && this.#leg && !this.#leg.over) this.#end({ farewell: talk ? "bye" : "cancel" });
+    if (!isOn && this.#leg && !this.#leg.over) this.#end({ farewell: true });
   }
 
   /** Sets the alarm for what is due next. */

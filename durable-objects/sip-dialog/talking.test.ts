@@ -198,7 +198,7 @@ describe("what the caller wants in a call", () => {
       seq: 7,
       event: { event: "dtmf", keys: "5" },
     } as const;
-    const user = { applicationKey: "k", userId: "u" };
+    const user = { applicationKey: "a", userId: "u" };
     const delivery = { user, frames: [{ frame }, { frame }], reference: "r" };
     await world.inside((instance) => instance.deliver(delivery));
     await world.inside((instance) => instance.deliver(delivery));
@@ -272,6 +272,19 @@ describe("what the far end wants in a call", () => {
       body: sdp(2, { name: "far", port: 30_000, direction: "sendonly" }),
     });
     expect(await world.untilOperation(1)).toMatchObject({ op: "media", media: { held: true } });
+  });
+
+  it("is answered on hold, where the caller has held it meanwhile, and not asked once more", async () => {
+    const invite = await world.talk();
+    await world.request("INVITE", invite, 1, { body: sdp(2, { name: "far", port: 30_002 }) });
+    await world.untilOperation(1);
+    await world.deliver(held(true), described("answer", sdp(3, { port: 10 })));
+    const [, ok] = await world.answersTo("INVITE", 2);
+    expect(direction(ok?.body ?? "")).toBe("sendonly");
+    await world.request("ACK", invite, 1);
+    await world.deliver({ event: "dtmf", keys: "5" });
+    await world.until("INFO");
+    expect(world.gateway.all("INVITE")).toHaveLength(1);
   });
 
   it("gives way to an offer of the caller, which does not", async () => {

@@ -95,7 +95,7 @@ export class Talking implements Phase {
   /** The far end knows of no call, or does not answer. */
   #lost(status: SipStatus): void {
     const error = sipError(status);
-    this.#line.end({ news: { news: "ended", cause: "failure", error }, farewell: "bye" });
+    this.#line.end({ news: { news: "ended", cause: "failure", error }, farewell: true });
   }
 
   #hearInfo(request: IncomingInfoRequest): void {

@@ -23,20 +23,22 @@ export async function checkTrunk(
     closed = (problem) => reject(new Error(problem));
   });
   gone.catch(() => {});
-  const agent = new UserAgent({
-    trunk,
-    contactUser: randomToken(),
-    secure: trunk.url.startsWith("wss:"),
-    send: (text) => socket.send(text),
-    password,
-    randomToken,
-    log: () => {},
-  });
+  let agent: UserAgent | undefined;
   try {
-    socket.addEventListener("message", ({ data }) => void agent.receive(textOf(data)));
+    const made = new UserAgent({
+      trunk,
+      contactUser: randomToken(),
+      secure: trunk.url.startsWith("wss:"),
+      send: (text) => socket.send(text),
+      password,
+      randomToken,
+      log: () => {},
+    });
+    agent = made;
+    socket.addEventListener("message", ({ data }) => void made.receive(textOf(data)));
     socket.addEventListener("close", () => closed("it closed the connection instead of answering"));
     socket.accept();
-    const asked = agent.options();
+    const asked = made.options();
     const { status, reason, server } = await within(patienceMs, Promise.race([asked, gone]));
     const said = { ms: clock() - started, status, reason, ...(server && { server }) };
     return { reachable: true, ...said, ...problemOf(status) };
@@ -45,7 +47,7 @@ export async function checkTrunk(
     const problem = /no answer within/.test(text) ? "it is connected, but does not answer OPTIONS" : text;
     return { reachable: false, problem };
   } finally {
-    agent.close();
+    agent?.close();
     socket.close(1000);
   }
 }

@@ -15,7 +15,7 @@ import { UserAgentCore } from "sip.js/lib/core/user-agent-core/user-agent-core.j
 import type { URI } from "sip.js/lib/grammar/uri.js";
 import type { PublicTrunk } from "../trunk";
 import type { SipStatus } from "./failures";
-import { parseUri, quotable } from "./words";
+import { parseUri, quotable, trunkUri } from "./words";
 
 export interface AgentSettings {
   trunk: Pick<PublicTrunk, "user" | "fromDomain">;
@@ -55,11 +55,12 @@ export class UserAgent {
   /** Handles UPDATE, which sip.js does not know. */
   onUpdate: ((request: IncomingRequestMessage) => void) | null = null;
 
+  /** Throws for a trunk whose user and domain make no address. */
   constructor(settings: AgentSettings) {
     this.#settings = settings;
     this.#loggers.builtinEnabled = false;
     this.#host = `${settings.randomToken()}.invalid`;
-    const aor = required(parseUri(`sip:${settings.trunk.user}@${settings.trunk.fromDomain}`));
+    const aor = required(trunkUri(settings.trunk.user, settings.trunk.fromDomain));
     const contact = required(parseUri(`sip:${settings.contactUser}@${this.#host};transport=ws`));
     const transport: Transport = {
       protocol: settings.secure ? "WSS" : "WS",

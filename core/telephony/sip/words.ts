@@ -29,7 +29,16 @@ export function targetOf(
 
 /** Who calls. */
 export function fromOf({ callerId, user, fromDomain }: PublicTrunk): URI | undefined {
-  return parseUri(`sip:${callerId ?? user}@${fromDomain}`);
+  return trunkUri(callerId ?? user, fromDomain);
+}
+
+/** A trunk's user may have characters that an address has to escape. */
+export function trunkUri(user: string, domain: string): URI | undefined {
+  try {
+    return parseUri(`sip:${encodeURIComponent(user).replaceAll("%2B", "+")}@${domain}`);
+  } catch {
+    return undefined;
+  }
 }
 
 export function parseUri(text: string): URI | undefined {
