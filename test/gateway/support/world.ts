@@ -26,8 +26,9 @@ export function useGateway(): void {
     gateway = await Gateway.start();
     application = await newApplication([{}]);
   });
-  afterEach(({ task }) => {
+  afterEach(async ({ task }) => {
     if (task.result?.state === "fail") console.log(gateway.log());
+    await gateway.phone.hangUpAll();
   });
   afterAll(() => gateway?.stop());
 }

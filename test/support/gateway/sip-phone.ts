@@ -73,6 +73,16 @@ export class SipPhone {
     return new PhoneLeg(this, id);
   }
 
+  /** Whatever still rings or talks is over: the next call finds it as if nobody had called before. */
+  async hangUpAll(): Promise<void> {
+    const closed = (id: string) => this.eventsOf(id).some(({ type }) => type === "CALL_CLOSED");
+    await until("the end of all calls at the phone", () => {
+      if ([...this.#taken].every(closed)) return true;
+      this.tell("hangup");
+      return false;
+    });
+  }
+
   /** A command of baresip's menu. */
   tell(command: string, params = ""): void {
     const text = JSON.stringify({ command, params });
