@@ -32,6 +32,8 @@ export interface Env extends RelaySettings, PushSettings {
   MESSAGES_BURST?: string;
   /** Of all balances and rates, ISO 4217: USD when it is not set. */
   CURRENCY?: string;
+  /** Calls to phones and SIP addresses that a user may have at a time: 10 when it is not set. */
+  PHONE_CALLS_PER_USER?: string;
   /** Limits registrations and guesses per address; without it there is no limit. */
   RATE_LIMIT?: RateLimit;
 }

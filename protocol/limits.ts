@@ -80,6 +80,8 @@ export const serverLimits = {
   /** What +46000000000 says, and for how long. */
   promptPath: "/prompts/connected.mp3",
   promptSeconds: 9,
+  /** At a time, on all devices: the default of PHONE_CALLS_PER_USER. */
+  phoneCallsPerUser: 10,
   trunksPerApplication: 20,
   /** Of a trunk, prefixes and SIP domains each. */
   trunkRules: 1_000,

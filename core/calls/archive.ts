@@ -1,5 +1,5 @@
 /** Call records and what the parties measured: written once at the end of a call, read by REST. */
-import { and, desc, eq, gte, inArray, isNull, lt, or } from "drizzle-orm";
+import { and, desc, eq, gte, inArray, isNull, lt, or, sql } from "drizzle-orm";
 import type { CallStatistics, CallTimes, EndCause } from "../../protocol";
 import { database } from "../db/database";
 import { callStatistics, calls, deletedUsers } from "../db/schema";
@@ -72,10 +72,16 @@ export async function writeCallRecord(db: D1Database, record: CallRecord): Promi
     )
     .limit(1);
   if (gone) return;
+  const row = { ...record, duration: callDuration(times) };
   await database(db)
     .insert(calls)
-    .values({ ...record, duration: callDuration(times) })
-    .onConflictDoNothing();
+    .values(row)
+    // Ids are made by clients: a call that was paid does not hide behind one that was not.
+    .onConflictDoUpdate({
+      target: [calls.applicationKey, calls.callId],
+      set: row,
+      setWhere: sql`${calls.cost} is null and excluded.cost is not null`,
+    });
 }
 
 /** One call of the application. */

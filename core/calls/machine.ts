@@ -102,6 +102,7 @@ function react(run: Run, input: CallInput): Result<null> {
   if (input.type === "declined") return decline(run, input.from);
   if (input.type === "lineReady") return lineReady(run, input.bill);
   if (input.type === "refused") {
+    if (run.call.state !== "initiating") return done;
     end(run, input.error.name === "insufficientFunds" ? "insufficientFunds" : "failure", input.error);
     return done;
   }

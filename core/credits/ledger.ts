@@ -125,15 +125,23 @@ export async function refund(
 export async function listLedger(
   db: D1Database,
   accountId: string,
-  page: { before?: number; since?: number; limit: number },
+  page: { before?: number; since?: number; viewer?: string; limit: number },
 ): Promise<LedgerEntry[]> {
-  const { before = Number.MAX_SAFE_INTEGER, since = 0, limit } = page;
+  const { before = Number.MAX_SAFE_INTEGER, since = 0, viewer, limit } = page;
   const { results } = await db
     .prepare(`SELECT ${columns} FROM ledger WHERE account_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?`)
     .bind(accountId, before, limit)
     .all<Row>();
   // Here, since the query would look through the rest of the ledger for what is not there.
-  return results.filter(({ time }) => time >= since).map(toEntry);
+  return results
+    .filter(({ time }) => time >= since)
+    .map(toEntry)
+    .map((entry) => (viewer === undefined ? entry : seenBy(viewer, entry)));
+}
+
+/** An application of the account sees all that moved its balance, but not which calls others made. */
+function seenBy(viewer: string, { applicationKey, callId, ...rest }: LedgerEntry): LedgerEntry {
+  return applicationKey === viewer ? { ...rest, applicationKey, callId } : rest;
 }
 
 const csvPage = 1_000;
@@ -143,7 +151,7 @@ const csvHeader = ["seq", "time", "kind", "amount", "balance", "key", "applicati
 export async function* ledgerLines(
   db: D1Database,
   accountId: string,
-  from: { before?: number; since?: number },
+  from: { before?: number; since?: number; viewer?: string },
 ): AsyncGenerator<string> {
   yield toCsvLine(csvHeader);
   let { before } = from;
@@ -158,7 +166,12 @@ export async function* ledgerLines(
 function toLine(entry: LedgerEntry): string {
   const { seq, time, kind, amount, balance, key = "", applicationKey = "", callId = "", note = "" } = entry;
   const what = [seq, new Date(time).toISOString(), kind, formatAmount(amount), formatAmount(balance)];
-  return toCsvLine([...what, key, applicationKey, callId, note]);
+  return toCsvLine([...what, plain(key), applicationKey, callId, plain(note)]);
+}
+
+/** A spreadsheet would take it for a formula. */
+function plain(text: string): string {
+  return /^[=+\-@\t]/.test(text) ? `'${text}` : text;
 }
 
 function sameAmount(row: Row, amount: number): Result<LedgerEntry> {

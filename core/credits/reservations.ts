@@ -39,22 +39,25 @@ const open = `
   ON CONFLICT (application_key, call_id) DO NOTHING`;
 /** Not of what slices have added: where the first one was nothing, there is no entry with its key. */
 const hold = append(`${entryOf("reserve", "-held", sliceKey)} AND slices = 1`);
-const readHeld = `SELECT held, settled FROM reservations WHERE ${ofCall}`;
+const readHeld = `SELECT held, settled, rate FROM reservations WHERE ${ofCall}`;
 
 /**
  * Holds what a call may cost before it dials: as much as is wanted, or as many whole increments as
- * the balance pays for. Errors: insufficientFunds (for `least`), conflict (this call was settled).
+ * the balance pays for. A call that has a reservation keeps it, and the rate of it.
+ *
+ * Errors: insufficientFunds (for `least`), conflict (this call was settled).
  */
 export async function reserve(
   db: D1Database,
   what: PaidCall & { accountId: string; rate: Rate; wanted: number; least: number; now: number },
-): Promise<Result<{ held: number }>> {
+): Promise<Result<{ held: number; rate: Rate }>> {
   const { rate, now } = what;
   const prices = { fee: rate.connectFee, price: incrementPrice(rate) };
   const parameter = { ...what, ...prices, slice: 1, checkAt: now + abandonedMs };
-  const [found] = await inOneBatch<Held>(db, [open, hold, readHeld], parameter);
+  const [found] = await inOneBatch<Held & { rate: string }>(db, [open, hold, readHeld], parameter);
   if (!found) return fail("insufficientFunds");
-  return found.settled === null ? ok({ held: found.held }) : settledBefore();
+  if (found.settled !== null) return settledBefore();
+  return ok({ held: found.held, rate: JSON.parse(found.rate) as Rate });
 }
 
 interface Held {

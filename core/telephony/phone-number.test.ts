@@ -18,12 +18,19 @@ describe("a phone number", () => {
     });
   });
 
-  it.each(["+46900123456", "+449098790879", "+19002345678", "+499001234567"])(
-    "%s is premium-rate",
-    (number) => {
-      expect(readPhoneNumber(number)).toMatchObject({ ok: true, value: { premium: true } });
-    },
-  );
+  it.each([
+    "+46900123456",
+    "+449098790879",
+    "+19002345678",
+    "+499001234567",
+    "+4990012345671",
+    "+46900123451111",
+    "+279001234561",
+    "+90900123456711",
+    "+447012345678",
+  ])("%s is premium-rate", (number) => {
+    expect(readPhoneNumber(number)).toMatchObject({ ok: true, value: { premium: true } });
+  });
 
   it.each([
     ["14155550101", /begin with \+/],
@@ -43,6 +50,14 @@ describe("a phone number", () => {
   ])("%j is refused, and why", (text, why) => {
     expect(detailOf(text)).toMatch(/^invalidValue: to: /);
     expect(detailOf(text)).toMatch(why);
+  });
+
+  it.each([
+    ["+460701740605", "+46701740605"],
+    ["+4403069990000", "+443069990000"],
+    ["+11415 5550101".replace(" ", ""), "+14155550101"],
+  ])("%s is no other way to dial %s: rules and rates go by what it begins with", (text, number) => {
+    expect(detailOf(text)).toContain(`write it as ${number}`);
   });
 
   it("leaves the test number to whom it belongs", () => {

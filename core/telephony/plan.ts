@@ -48,8 +48,7 @@ async function planPhone(db: D1Database, { applicationKey, userId }: CallUser): 
 async function planSip(db: D1Database, { applicationKey, userId }: CallUser): Promise<Result<LinePlan>> {
   const all = await loadTrunks(db, applicationKey);
   if (all.length === 0) return fail("trunkMissing");
-  const domain = userId.slice(userId.lastIndexOf("@") + 1).replace(/:\d+$/, "");
-  const trunks = all.filter((trunk) => mayReach(trunk, domain));
+  const trunks = all.filter((trunk) => mayReach(trunk, userId));
   if (trunks.length > 0) return ok({ trunks });
-  return fail("destinationNotAllowed", { detail: `no trunk is allowed to reach ${domain}` });
+  return fail("destinationNotAllowed", { detail: `no trunk is allowed to reach ${userId}` });
 }

@@ -61,16 +61,38 @@ test("a prefix that refuses never lets a number through that was refused without
   );
 });
 
+const gateway = { fromDomain: "carrier.example.org", url: "wss://gw.example.org:7443/ws" };
+
 test.each<[string[], string, boolean]>([
-  [[], "example.com", false],
-  [["*"], "example.com", true],
-  [["example.com"], "example.com", true],
-  [["Example.com"], "EXAMPLE.COM:5061", true],
-  [["example.com"], "sub.example.com", false],
-  [["example.com"], "notexample.com", false],
-  [["example.com"], "example.com.evil.test", false],
-  [["[2001:db8::1]"], "[2001:db8::1]:5060", true],
-  [["[2001:db8::1]"], "[2001:db8::2]", false],
-])("of %j: %s may be reached: %s", (domains, domain, allowed) => {
-  expect(mayReach({ domains }, domain)).toBe(allowed);
+  [[], "bob@example.com", false],
+  [["*"], "bob@example.com", true],
+  [["example.com"], "bob@example.com", true],
+  [["Example.com"], "bob@EXAMPLE.COM:5061", true],
+  [["example.com"], "bob@sub.example.com", false],
+  [["example.com"], "bob@notexample.com", false],
+  [["example.com"], "bob@example.com.evil.test", false],
+  [["[2001:db8::1]"], "bob@[2001:db8::1]:5060", true],
+  [["[2001:db8::1]"], "bob@[2001:db8::2]", false],
+  // A telephone system's own numbers are short.
+  [["carrier.example.org"], "200@carrier.example.org", true],
+  [["carrier.example.org"], "bob@carrier.example.org", true],
+  // What is a phone call goes by the rules of phone calls, however it is written.
+  [["carrier.example.org", "*"], "+46900123456@carrier.example.org", false],
+  [["carrier.example.org"], "0900123456@carrier.example.org:5060", false],
+  [["carrier.example.org"], "%2B46900123456@carrier.example.org", false],
+  [["carrier.example.org"], "+46-900-123.456;phone-context=x@carrier.example.org", false],
+  [["gw.example.org"], "0046900123456@gw.example.org.", false],
+  [["*"], "+46900123456@example.com", false],
+  [["example.com"], "+46900123456@example.com", true],
+  // All of the world's domains are not the gateway's own network.
+  [["*"], "bob@carrier.example.org", false],
+  [["*"], "bob@gw.example.org", false],
+  [["*"], "x@127.0.0.1:22", false],
+  [["*"], "x@10.0.0.1", false],
+  [["*"], "x@localhost", false],
+  [["*"], "x@db", false],
+  [["*"], "x@db.internal", false],
+  [["127.0.0.1"], "x@127.0.0.1:5080", true],
+])("of %j: %s may be reached: %s", (domains, address, allowed) => {
+  expect(mayReach({ domains, ...gateway }, address)).toBe(allowed);
 });

@@ -51,7 +51,10 @@ export async function addTrunk(
   return fail("conflict", { detail: `An application has at most ${most} trunks: remove one.` });
 }
 
-/** Without a password it keeps the one that it has. Errors: notFound. */
+/**
+ * Without a password it keeps the one that it has, as long as that goes to the same gateway for the same
+ * user: another one could have it guessed. Errors: notFound, invalidRequest.
+ */
 export async function replaceTrunk(
   store: Store,
   applicationKey: string,
@@ -59,6 +62,12 @@ export async function replaceTrunk(
   trunk: PublicTrunk & { password?: string },
 ): Promise<Result<TrunkSummary>> {
   const { password, ...shown } = trunk;
+  if (password === undefined) {
+    const before = (await listTrunks(store.db, applicationKey)).find((other) => other.id === id);
+    if (!before) return fail("notFound");
+    if (before.url !== shown.url || before.user !== shown.user)
+      return fail("invalidRequest", { detail: "password: has to be given with another url or user" });
+  }
   const sealed =
     password === undefined
       ? {}

@@ -20,7 +20,7 @@ export interface PublicTrunk {
    * more than their country's.
    */
   prefixes: string[];
-  /** The domains that `callSip` may reach through it; `*` for all. */
+  /** The domains that `callSip` may reach through it; `*` for those of the world, and no numbers. */
   domains: string[];
 }
 

@@ -42,8 +42,7 @@ export class CallSession extends DurableObject<Env> {
   async operate(request: SessionRequest): Promise<Result<CallResult>> {
     const { from, n, ack, op } = request;
     // A call to a line that a crash has kept from being dialled is dialled now: nothing of it happens twice.
-    const undialled = this.#call?.callee.line && this.#call.state === "initiating" && this.#isCaller(from);
-    if (op.op === "start" && (!this.#call || undialled) && !this.#starting) {
+    if (op.op === "start" && (!this.#call || this.#isUndialled(request)) && !this.#starting) {
       const starting = request.callee?.line ? this.#startLine(request) : this.#start(request);
       this.#starting = starting.finally(() => {
         this.#starting = null;
@@ -51,7 +50,11 @@ export class CallSession extends DurableObject<Env> {
       return this.#starting;
     }
     await this.#started();
-    if (op.op === "start" && this.#isCaller(from)) return ok({ time: this.#call?.times.started ?? 0 });
+    if (op.op === "start" && this.#isCaller(from)) {
+      // What it brought about may have been lost with the answer to the first one.
+      this.ctx.waitUntil(this.#deliveries.tell());
+      return ok({ time: this.#call?.times.started ?? 0 });
+    }
     const input: CallInput = { type: "operation", from, connection: keyOf(from), n, ack, op };
     const applied = await this.#apply(input, keyOf(from));
     if (op.op === "answer" && applied.ok) this.#log("call.answered", { user: from.userId });
@@ -146,7 +149,10 @@ export class CallSession extends DurableObject<Env> {
   /** It holds credit, and settles that by itself. */
   async bills(): Promise<boolean> {
     await this.#started();
-    return this.#call?.bill !== undefined;
+    if (!this.#call?.bill) return false;
+    // A crash between a step and its alarm: nothing else would wake this object again.
+    await this.#alarm.by(this.#nextAlarm(this.#call));
+    return true;
   }
 
   override async alarm(): Promise<void> {
@@ -168,6 +174,13 @@ export class CallSession extends DurableObject<Env> {
       this.#call = this.ctx.storage.kv.get<CallData>("call");
       throw error;
     }
+  }
+
+  /** The start of a call to a line, again: nothing has answered to its dialling yet. */
+  #isUndialled({ from, callee }: SessionRequest): boolean {
+    const call = this.#call;
+    const same = call?.callee.line && callee && isSameUser(call.callee, callee);
+    return !!same && call.state === "initiating" && this.#isCaller(from);
   }
 
   #begin({ from, callId, callee, op, reference }: SessionRequest): CallData | undefined {
@@ -238,6 +251,8 @@ export class CallSession extends DurableObject<Env> {
     const forgetting = effects.some((effect) => effect.type === "forget");
     if (this.#call && !forgetting) await this.#alarm.by(this.#nextAlarm(this.#call));
     for (const effect of effects) this.#perform(effect);
+    // Within the alarm, which the platform repeats when this object dies over it.
+    if (forgetting) await this.#forget();
   }
 
   /**
@@ -259,9 +274,6 @@ export class CallSession extends DurableObject<Env> {
       case "fund":
         this.ctx.waitUntil(this.#fund());
         return;
-      case "forget":
-        this.ctx.waitUntil(this.#forget());
-        return;
       case "probe":
         this.#deliveries.probe(effect.side, "away");
         return;
@@ -269,7 +281,8 @@ export class CallSession extends DurableObject<Env> {
         this.#deliveries.probe(effect.side, "absent");
         return;
       case "ring":
-        // Awaited where the call starts.
+      case "forget":
+        // Awaited where the call starts, and where it is forgotten.
         return;
     }
   }
@@ -348,7 +361,7 @@ function isWorthStoring(before: CallData, after: CallData): boolean {
     before.logs.caller.last !== after.logs.caller.last ||
     before.logs.callee.last !== after.logs.callee.last ||
     before.state !== after.state ||
-    before.bill?.held !== after.bill?.held ||
+    JSON.stringify(before.bill) !== JSON.stringify(after.bill) ||
     before.flowing.caller !== after.flowing.caller ||
     before.flowing.callee !== after.flowing.callee ||
     JSON.stringify(before.deadlines) !== JSON.stringify(after.deadlines)

@@ -28,8 +28,7 @@ export async function prepareLine(
   const least = priceOf(rate, rate.increment);
   const reserved = await reserve(env.DB, { applicationKey, callId, accountId, rate, wanted, least, now });
   if (!reserved.ok) return reserved;
-  const bill = { accountId, rate, currency: currencyOf(env), held: reserved.value.held, slices: 1 };
-  return ok({ bill, trunks });
+  return ok({ bill: { accountId, ...reserved.value, currency: currencyOf(env), slices: 1 }, trunks });
 }
 
 /** Has the leg dial. */
@@ -73,15 +72,18 @@ export async function fundCall(
   }
 }
 
-/** Charges what a call has cost and gives back the rest; undefined where nothing was reserved. */
+/**
+ * Charges what a call has cost and gives back the rest; undefined where nothing was reserved. Without a
+ * bill nobody knows: the answer to the reservation may have been lost.
+ */
 export async function settleCall(db: D1Database, call: CallData, now: number): Promise<number | undefined> {
-  const { applicationKey, callId, reference, bill } = call;
-  if (!bill) return undefined;
+  const { applicationKey, callId, reference, bill, callee } = call;
+  if (callee.line !== "phone") return undefined;
   const cost = costOfCall(call)?.amount ?? 0;
   const settled = await settle(db, { applicationKey, callId, cost, now });
   if (settled && settled.charged < cost)
     log("warn", "call.underpaid", { reference, callId, application: applicationKey, cost, ...settled });
-  return settled?.charged;
+  return bill && settled?.charged;
 }
 
 function isDialled(callee: CallUser): callee is CallUser & { line: "phone" | "sip" } {

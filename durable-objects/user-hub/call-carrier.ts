@@ -64,8 +64,14 @@ export class CallCarrier {
     if (takes && connection.calls.length >= limits.callsPerConnection) {
       return fail("rateLimited", { detail: `${limits.callsPerConnection} calls at a time`, retryAfter: 5 });
     }
+    const line = callee?.value.line !== undefined;
+    if (takes && line && this.#lines() >= this.#linesMax) {
+      const detail = `${this.#linesMax} calls to phones at a time`;
+      return fail("rateLimited", { detail, retryAfter: 5 });
+    }
     // Before the session knows of it, so that it hears when this socket goes meanwhile.
-    if (takes) this.connections.change(socket, { calls: [...connection.calls, { callId, origin }] });
+    const taken = { callId, origin, ...(line && { line }) };
+    if (takes) this.connections.change(socket, { calls: [...connection.calls, taken] });
     const request = { from: partyOf(connection), callId, n, ack, op, callee: callee?.value, reference };
     const session = { callId, origin: origin ?? applicationKey };
     const result = await this.#ask<Result<CallResult>>(
@@ -173,6 +179,16 @@ export class CallCarrier {
       }
     }
     return undefined;
+  }
+
+  /** Calls to phones of all connections of the user: each holds credit, and may cost more. */
+  #lines(): number {
+    const all = this.connections.all().flatMap(({ connection }) => connection.calls);
+    return all.filter(({ line }) => line).length;
+  }
+
+  get #linesMax(): number {
+    return Number(this.env.PHONE_CALLS_PER_USER) || serverLimits.phoneCallsPerUser;
   }
 
   #session({ applicationKey }: Connection, { callId, origin }: { callId: string; origin?: string }): Session {

@@ -15,7 +15,7 @@ export interface Connection {
   listening: boolean;
   background: boolean;
   /** Calls that this connection made or answered: their sessions want to know when it goes. */
-  calls: { callId: string; origin?: string }[];
+  calls: { callId: string; origin?: string; line?: true }[];
   badFrames: number;
   /** When it last said something, about; milliseconds since 1970. Pings are not in it. */
   heard?: number;

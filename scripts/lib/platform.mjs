@@ -30,6 +30,7 @@ const settings = [
   "TURN_KEY_API_TOKEN",
   "MESSAGES_PER_SECOND",
   "MESSAGES_BURST",
+  "PHONE_CALLS_PER_USER",
   ...pushSettings,
 ];
 

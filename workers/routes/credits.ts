@@ -31,18 +31,25 @@ export const credits = new Hono<EdgeEnv>()
     }
     return context.json({ balance: account.balance, currency: currencyOf(env) });
   })
-  .get("/ledger", asApplication, (context) => answerLedger(context, context.var.application.accountId));
+  .get("/ledger", asApplication, (context) => {
+    const { accountId, key } = context.var.application;
+    return answerLedger(context, accountId, key);
+  });
 
-/** A page of an account's ledger; as CSV all that there is from the cursor on. */
-export async function answerLedger(context: EdgeContext, accountId: string): Promise<Response> {
+/** A page of an account's ledger; as CSV all that there is from the cursor on. `viewer`: an application. */
+export async function answerLedger(
+  context: EdgeContext,
+  accountId: string,
+  viewer?: string,
+): Promise<Response> {
   const query = parseQuery(context, page);
   if (!query.ok) return refuse(context, query.error);
   const { cursor: before, limit, since, format } = query.value;
   const accept = context.req.header("accept") ?? "";
   if (format === "csv" || (format === undefined && accept.includes("text/csv"))) {
-    return csv(context, ledgerLines(context.env.DB, accountId, { before, since }));
+    return csv(context, ledgerLines(context.env.DB, accountId, { before, since, viewer }));
   }
-  const entries = await listLedger(context.env.DB, accountId, { before, since, limit });
+  const entries = await listLedger(context.env.DB, accountId, { before, since, viewer, limit });
   const currency = currencyOf(context.env);
   return context.json({ currency, entries, ...pageOf(entries, limit, ({ seq }) => String(seq)) });
 }
