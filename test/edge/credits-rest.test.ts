@@ -34,6 +34,25 @@ async function charge(account: string, applicationKey: string, cost: number) {
   return call;
 }
 
+test("an application sees all that moved the balance, but not which calls another one made", async () => {
+  const { account, app, path } = await newAccount();
+  const other = await newApplication(account);
+  await asAdmin("POST", `${path}/top-ups`, { amount: 1_000, note: "=HYPERLINK(1)" });
+  const [own, theirs] = [await charge(account, app.key, 110), await charge(account, other.key, 110)];
+  for (const query of ["", "?format=csv"]) {
+    const { text } = await request("GET", `/v1/credits/ledger${query}`, { headers: basic(app) });
+    expect(text).toContain(own.callId);
+    expect(text).not.toContain(theirs.callId);
+    expect(text).not.toContain(other.key);
+    expect((await asAdmin("GET", `${path}/ledger${query}`)).text).toContain(theirs.callId);
+  }
+  const { body } = await request("GET", "/v1/credits/ledger", { headers: basic(app) });
+  expect(body.entries).toHaveLength(7);
+  // A spreadsheet runs what begins like this.
+  const csv = await request("GET", "/v1/credits/ledger?format=csv", { headers: basic(app) });
+  expect(csv.text).toContain("'=HYPERLINK(1)");
+});
+
 describe("top-ups", () => {
   test("a key makes them safe to repeat, in the body or in the header", async () => {
     const { account, path } = await newAccount();

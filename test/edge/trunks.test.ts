@@ -139,7 +139,8 @@ describe("what is kept", () => {
 
   test("is replaced as a whole; without a password it keeps the one that it has", async () => {
     const app = await newApplication();
-    const { id, created } = (await add(app, { ...shown, password })).body;
+    const { url, user } = least;
+    const { id, created } = (await add(app, { ...shown, url, user, password })).body;
     const opened = async () => {
       const [trunk] = await loadTrunks(bindings.DB, app.key);
       return trunk && openSecret(bindings.MASTER_KEY, app.key, trunk.password);
@@ -152,6 +153,11 @@ describe("what is kept", () => {
     expect(await opened()).toBe(password);
     await ask(app, "PUT", `/${id}`, { ...least, password: "another", prefixes: ["+47"] });
     expect(await opened()).toBe("another");
+    // Another gateway could have it guessed.
+    for (const other of [{ url: "wss://evil.example.com" }, { user: "eve" }]) {
+      const moved = await ask(app, "PUT", `/${id}`, { ...rest, prefixes: ["+47"], ...other });
+      expect([moved.status, moved.body.detail]).toEqual([400, expect.stringContaining("password: ")]);
+    }
     // Who leaves the numbers out does not mean all of them.
     const open = await ask(app, "PUT", `/${id}`, rest);
     expect([open.status, open.body.detail]).toEqual([400, expect.stringContaining("prefixes: ")]);
@@ -180,7 +186,7 @@ describe("what is kept", () => {
     const { body } = await add(app, least);
     expect([body.errorCode, body.detail]).toEqual([40900, expect.stringContaining("at most 20 trunks")]);
     const [first] = await listed(app);
-    expect((await ask(app, "PUT", `/${first.id}`, { ...shown })).status).toBe(200);
+    expect((await ask(app, "PUT", `/${first.id}`, { ...shown, password })).status).toBe(200);
     await ask(app, "DELETE", `/${first.id}`);
     expect((await add(app, least)).status).toBe(201);
     expect((await add(await newApplication(), least)).status).toBe(201);
@@ -208,7 +214,9 @@ describe("whose they are", () => {
     const admin = { headers: adminHeaders() };
     const { id } = (await request("POST", path, { ...admin, body: least })).body;
     expect((await request("GET", path, admin)).body.trunks).toEqual(await listed(app));
-    expect((await request("PUT", `${path}/${id}`, { ...admin, body: shown })).status).toBe(200);
+    expect((await request("PUT", `${path}/${id}`, { ...admin, body: { ...shown, password } })).status).toBe(
+      200,
+    );
     expect(await listed(app)).toMatchObject([{ id, ...shown }]);
     expect((await request("DELETE", `${path}/${id}`, admin)).status).toBe(204);
     expect(await listed(app)).toEqual([]);
