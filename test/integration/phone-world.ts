@@ -1,5 +1,4 @@
 /** What the tests of phone calls share: an application with a trunk, a rate and credit, and a leg that the test plays. */
-import { runDurableObjectAlarm } from "cloudflare:test";
 import { vi } from "vitest";
 import type { LineNews } from "../../core/calls/line";
 import { topUp } from "../../core/credits/ledger";
@@ -133,5 +132,3 @@ export async function inCall(world: World): Promise<string> {
   await world.alice.event("established", callId);
   return callId;
 }
-
-export const ring = runDurableObjectAlarm;
