@@ -68,7 +68,8 @@ export type EndCause =
 export type CallHeaders = Record<string, string>;
 
 export interface SessionDescription {
-  type: "offer" | "answer";
+  /** `rollback`, to a client alone: the other side's network has refused its offer. */
+  type: "offer" | "answer" | "rollback";
   sdp: string;
 }
 

@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { writeCallRecord } from "../../core/calls/archive";
+import { costOfCall } from "../../core/calls/billing";
 import { type CallData, isSameUser, sideOf, takesPart } from "../../core/calls/call-data";
 import { unseen } from "../../core/calls/call-log";
 import type { CallEffect, CallInput } from "../../core/calls/inputs";
@@ -58,7 +59,17 @@ export class CallSession extends DurableObject<Env> {
     const input: CallInput = { type: "operation", from, connection: keyOf(from), n, ack, op };
     const applied = await this.#apply(input, keyOf(from));
     if (op.op === "answer" && applied.ok) this.#log("call.answered", { user: from.userId });
-    return applied;
+    // How it ended may have been told to somebody who was hanging up, and did not listen any more.
+    return op.op === "hangup" && applied.ok ? ok({ ...this.#endFor(from), ...applied.value }) : applied;
+  }
+
+  #endFor(from: Party): Pick<CallResult, "ended"> {
+    const call = this.#call;
+    const side = call?.state === "ended" && sideOf(call, from, keyOf(from));
+    if (!call || !side || !takesPart(call, side, keyOf(from))) return {};
+    const { cause, times, error } = call;
+    const cost = costOfCall(call);
+    return { ended: { cause, times, error, ...(cost && { cost }) } };
   }
 
   /** What a connection that came back, or a device that has just connected, has to know. */

@@ -244,7 +244,12 @@ export class Negotiation {
     // The session is as it was (RFC 3261, 14.1), and somebody is there.
     delete this.#line.leg.lost;
     this.#notBefore = this.#line.clock() + againMs;
-    if (purpose === "offer" && this.#talk.offer === said) delete this.#talk.offer;
+    if (purpose === "offer" && this.#talk.offer === said) {
+      delete this.#talk.offer;
+      // Or the caller would wait for an answer for ever, and take no offer of the far end meanwhile.
+      const description = { type: "rollback", sdp: "" } as const;
+      this.#line.operate({ op: "description", description, candidates: [] });
+    }
     this.#talk.heldSent = wanted;
     this.#line.store();
     this.#line.wake();

@@ -192,6 +192,18 @@ it("a reservation whose answer was lost is given back when the call ends over th
   await expect.poll(() => findCall(bindings.DB, world.application.key, callId)).toMatchObject({ cost: null });
 });
 
+it("what a call has cost is told to whom hangs up a moment after the phone did, however often it asks", async () => {
+  const world = await openWorld();
+  const callId = await inCall(world);
+  await tell(world, callId, { news: "ended", cause: "hungUp" });
+  await world.alice.event("ended", callId);
+  for (const n of [3, 3]) {
+    expect(await world.alice.call(callId, hangup, { n })).toMatchObject({
+      result: { ended: { cause: "hungUp", cost: { amount: 70_000 } } },
+    });
+  }
+});
+
 it("a user has ten calls to phones at a time, on all devices together", async () => {
   const world = await openWorld(10_000_000);
   const { alice } = world;

@@ -123,6 +123,7 @@ it("wakes the app as bob with a fresh token and with what the push says", async 
   const platform = createServer((request, response) => {
     asked.push(`${request.method} ${request.url} ${request.headers.authorization}`);
     response.statusCode = asked.length > 1 ? 404 : 201;
+    response.setHeader("content-type", "application/json");
     response.end(JSON.stringify({ token: "fresh" }));
   });
   await new Promise<void>((resolve) => platform.listen(0, "127.0.0.1", resolve));
