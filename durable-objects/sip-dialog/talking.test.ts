@@ -157,7 +157,9 @@ describe("what the caller wants in a call", () => {
     await world.pass(60_000);
     expect(world.gateway.all("INVITE")).toHaveLength(2);
     expect(await world.deliver()).toHaveLength(1);
-    expect(world.operations).toEqual([]);
+    // The caller takes it back.
+    const description = { type: "rollback", sdp: "" };
+    expect(world.operations).toMatchObject([{ op: { op: "description", description } }]);
   });
 
   it.each([481, 408])("ends when the far end answers %i", async (status) => {
