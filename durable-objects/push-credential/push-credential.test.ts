@@ -21,7 +21,7 @@ let now = 0;
 let name = "";
 let count = 0;
 beforeEach(() => {
-  now = 1_800_000_000_000;
+  now = 2_500_000_000_000;
   count += 1;
   name = `key ${count}`;
 });

@@ -94,10 +94,13 @@ test("calls to a phone outlive a server that is killed, and end everywhere", {
   // The one that rang stops ringing, whatever became of it for the caller.
   await step(unanswered, { op: "hangup" });
   await rings.closed(60_000);
+  // Also if it was dialled again meanwhile.
+  await until("nothing rings", () => gateway.phone.open === 0, 30_000);
 
   // The one whose caller is gone ends without it.
   await until("the machine hears of the end", () => gateway.machine.byes > 0, 120_000);
   expect(gateway.machine.byes).toBe(1);
+  expect(gateway.phone.open).toBe(0);
 
   const [paid, free] = [[resumed, left], [unanswered]].map((callers) =>
     callers.map(({ callId }) => callId ?? ""),

@@ -20,7 +20,7 @@ export function captureLog() {
   return { logged, events: () => logged().map(({ level, event }) => `${level} ${event}`) };
 }
 
-export const start = 1_800_000_000_000;
+export const start = 2_500_000_000_000;
 export const callId = "0b7e8a4e-5f0e-4f0b-9c62-9a0d3a9f1c11";
 export const masterKey = btoa("a master key of 32 bytes or more");
 export const user = { applicationKey: "app", userId: "bob" };

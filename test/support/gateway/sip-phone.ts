@@ -73,6 +73,13 @@ export class SipPhone {
     return new PhoneLeg(this, id);
   }
 
+  /** How many calls ring or talk, whether or not a test has looked at them. */
+  get open(): number {
+    const count = (wanted: string) =>
+      new Set(this.#events.filter(({ type }) => type === wanted).map(({ id }) => id)).size;
+    return count("CALL_INCOMING") - count("CALL_CLOSED");
+  }
+
   /** Whatever still rings or talks is over: the next call finds it as if nobody had called before. */
   async hangUpAll(): Promise<void> {
     const closed = (id: string) => this.eventsOf(id).some(({ type }) => type === "CALL_CLOSED");
