@@ -129,3 +129,16 @@ export function isSameUser(one: CallUser, other: CallUser): boolean {
     one.userId === other.userId && one.applicationKey === other.applicationKey && one.line === other.line
   );
 }
+
+/** An acknowledgement alone is no news: should it be lost, events are sent again and known by their seq. */
+export function isWorthStoring(before: CallData, after: CallData): boolean {
+  return (
+    before.logs.caller.last !== after.logs.caller.last ||
+    before.logs.callee.last !== after.logs.callee.last ||
+    before.state !== after.state ||
+    JSON.stringify(before.bill) !== JSON.stringify(after.bill) ||
+    before.flowing.caller !== after.flowing.caller ||
+    before.flowing.callee !== after.flowing.callee ||
+    JSON.stringify(before.deadlines) !== JSON.stringify(after.deadlines)
+  );
+}

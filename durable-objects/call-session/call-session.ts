@@ -1,19 +1,18 @@
 import { DurableObject } from "cloudflare:workers";
-import { writeCallRecord } from "../../core/calls/archive";
 import { costOfCall } from "../../core/calls/billing";
-import { type CallData, isSameUser, sideOf, takesPart } from "../../core/calls/call-data";
+import { type CallData, isSameUser, isWorthStoring, sideOf, takesPart } from "../../core/calls/call-data";
 import { unseen } from "../../core/calls/call-log";
 import type { CallEffect, CallInput } from "../../core/calls/inputs";
 import type { LineNews } from "../../core/calls/line";
 import { newCall, nextDeadline, step } from "../../core/calls/machine";
-import { archiveFor } from "../../core/db/database";
 import { log } from "../../core/log";
 import { Alarm } from "../../core/scheduler";
 import { type CallResult, errorBody, fail, ok, type Result, serverLimits } from "../../protocol";
 import type { Env } from "../env";
 import type { Party, UserAddress } from "../user-hub/rpc";
 import { Deliveries, frameOf, takenElsewhere } from "./deliveries";
-import { dialLine, fundCall, prepareLine, settleCall } from "./line";
+import { dialLine, fundCall, prepareLine } from "./line";
+import { recordCall } from "./record";
 import type { LineParty, SessionRequest, SessionSync } from "./rpc";
 
 /**
@@ -306,22 +305,8 @@ export class CallSession extends DurableObject<Env> {
   // ---- the end --------------------------------------------------------------------------------
 
   async #record(): Promise<boolean> {
-    const call = this.#required();
     try {
-      const cost = await settleCall(this.env.DB, call, this.clock());
-      await writeCallRecord(archiveFor(this.env, call.applicationKey), {
-        applicationKey: call.applicationKey,
-        callId: call.callId,
-        callerUserId: call.caller.userId,
-        calleeApplicationKey: call.callee.applicationKey,
-        calleeUserId: call.callee.userId,
-        line: call.callee.line,
-        cost,
-        video: call.video,
-        times: call.times,
-        endCause: call.cause,
-        errorCode: call.error?.errorCode,
-      });
+      await recordCall(this.env, this.#required(), this.clock());
       return true;
     } catch (error) {
       this.#log("call.record.failed", { error: String(error) });
@@ -364,17 +349,4 @@ export class CallSession extends DurableObject<Env> {
 /** The key of a connection among those of its user. */
 function keyOf(party: Party): string {
   return `${party.instanceId}/${party.connectionId}`;
-}
-
-/** An acknowledgement alone is no news: should it be lost, events are sent again and known by their seq. */
-function isWorthStoring(before: CallData, after: CallData): boolean {
-  return (
-    before.logs.caller.last !== after.logs.caller.last ||
-    before.logs.callee.last !== after.logs.callee.last ||
-    before.state !== after.state ||
-    JSON.stringify(before.bill) !== JSON.stringify(after.bill) ||
-    before.flowing.caller !== after.flowing.caller ||
-    before.flowing.callee !== after.flowing.callee ||
-    JSON.stringify(before.deadlines) !== JSON.stringify(after.deadlines)
-  );
 }

@@ -11,7 +11,7 @@ import {
   answered,
   dial,
   inCall,
-  ledgerOf,
+  kindsOf,
   number,
   openWorld,
   rate,
@@ -22,8 +22,6 @@ import {
 
 afterEach(() => vi.restoreAllMocks());
 
-const kindsOf = async ({ application }: World) =>
-  (await ledgerOf(application.account)).map(({ kind, amount }) => `${kind} ${amount}`);
 const start = (to: string, line?: "phone" | "sip") =>
   ({ op: "start", to, ...(line && { line }), video: false, headers: {}, offer }) as const;
 const stored = (world: World, callId: string) =>

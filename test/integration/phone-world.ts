@@ -62,6 +62,10 @@ export async function ledgerOf(account: string) {
   return results;
 }
 
+/** The same, as words: `charge -70000`. */
+export const kindsOf = async ({ application }: World) =>
+  (await ledgerOf(application.account)).map(({ kind, amount }) => `${kind} ${amount}`);
+
 export interface World {
   alice: Peer;
   application: Awaited<ReturnType<typeof phoneApplication>>;

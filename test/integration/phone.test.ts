@@ -10,6 +10,7 @@ import {
   answered,
   dial,
   inCall,
+  kindsOf,
   ledgerOf,
   number,
   openWorld,
@@ -28,8 +29,6 @@ const endOf = async ({ alice }: World, callId: string) => {
   return { cause, error: error?.name, cost };
 };
 const recordOf = ({ application }: World, callId: string) => findCall(bindings.DB, application.key, callId);
-const kindsOf = async ({ application }: World) =>
-  (await ledgerOf(application.account)).map(({ kind, amount }) => `${kind} ${amount}`);
 const refusal = (reply: unknown) =>
   reply as { result: { ended?: { cause: string; error: { name: string; detail: string } } } };
 
