@@ -93,6 +93,8 @@ export const serverLimits = {
   trunkAnswerSeconds: 4,
   /** A gateway that went away in a call may come back for so long. */
   gatewaySeconds: 30,
+  /** One that is owed a BYE gets it when it is back, if that is so soon. */
+  farewellMinutes: 60,
   /** How often a SIP leg makes sure that its gateway and its call are there. */
   sipProbeSeconds: 60,
   /** Of a session that nobody refreshes (RFC 4028). */

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Trunk } from "../../core/telephony/trunk";
 import type { CallHeaders } from "../../protocol";
-import { headerOf, seqOf, tagOf } from "./testing/gateway";
+import { headerOf, type Sip, seqOf, tagOf } from "./testing/gateway";
 import { answer, applicationKey, fail, sdp, trunk, World } from "./testing/world";
 
 let world: World;
@@ -8,7 +9,7 @@ beforeEach(() => {
   world = new World();
 });
 afterEach(() => {
-  expect(world.gateway.wrong).toEqual([]);
+  expect(world.wrong).toEqual([]);
   vi.restoreAllMocks();
 });
 const lastNews = () => world.news.at(-1);
@@ -283,7 +284,11 @@ describe("the next trunk has its turn when one", () => {
     expect(headerOf(second, "call-id")).not.toBe(headerOf(first, "call-id"));
     await world.reply(second, 200, { body: answer });
     await world.untilNews("answered");
-    expect(world.gateway.sockets).toHaveLength(1);
+    // The first one may still be heard of.
+    await world.pass(31_999);
+    expect(world.gateway.sockets).toHaveLength(2);
+    await world.pass(1);
+    await vi.waitFor(() => expect(world.gateway.sockets).toHaveLength(1));
   });
 
   it.each([500, 503, 401, 407])("says %i", async (status) => {
@@ -307,8 +312,67 @@ describe("the next trunk has its turn when one", () => {
     };
     await world.dial({ trunks: await two() });
     await world.until("INVITE", 2);
+    // It may have it nevertheless.
+    await world.pass(500);
+    const cancel = await world.until("CANCEL");
+    expect(headerOf(cancel, "call-id")).toBe(headerOf(world.gateway.all("INVITE")[0] ?? cancel, "call-id"));
     await world.reply(world.gateway.last("INVITE"), 486);
     await world.untilNews("ended");
+    await world.gone();
+  });
+});
+
+describe("a trunk that was given up and answers late", () => {
+  const late = async (trunks: Trunk[]) => {
+    world.gateway.mute = true;
+    await world.dial({ trunks });
+    const first = await world.until("INVITE");
+    world.gateway.mute = false;
+    await world.pass(4_000);
+    return first;
+  };
+  const sent = (method: string, invite: Sip) =>
+    world.gateway.all(method).filter((each) => headerOf(each, "call-id") === headerOf(invite, "call-id"));
+
+  it("with 180 is cancelled, and the next one has the call", async () => {
+    const first = await late(await two());
+    const second = await world.until("INVITE", 2);
+    await world.reply(first, 180);
+    await vi.waitFor(() => expect(sent("CANCEL", first)).toHaveLength(1));
+    expect(world.news).toEqual([]);
+    await world.reply(second, 200, { body: answer });
+    await world.untilNews("answered");
+    await vi.waitFor(() => expect(world.gateway.sockets).toHaveLength(1));
+    expect(await world.deliver()).toHaveLength(1);
+    expect(sent("CANCEL", second)).toEqual([]);
+  });
+
+  it("with 200 gets ACK and BYE", async () => {
+    const first = await late(await two());
+    const second = await world.until("INVITE", 2);
+    await world.reply(first, 200, { body: answer, tag: "late" });
+    await vi.waitFor(() => expect(sent("BYE", first)).toHaveLength(1));
+    expect(sent("ACK", first)).toHaveLength(1);
+    await world.reply(second, 200, { body: answer });
+    await world.untilNews("answered");
+    expect(sent("BYE", second)).toEqual([]);
+  });
+
+  it("is cancelled, too, where there was no other", async () => {
+    const first = await late([await trunk()]);
+    await world.untilNews("ended");
+    expect(lastNews()).toMatchObject({ error: { name: "trunkUnreachable" } });
+    await world.reply(first, 180);
+    await vi.waitFor(() => expect(sent("CANCEL", first)).toHaveLength(1));
+    await world.gone();
+  });
+
+  it("is cancelled on another connection after a crash", async () => {
+    const first = await late(await two());
+    await world.until("INVITE", 2);
+    await world.crash();
+    await world.pass(10_000);
+    await vi.waitFor(() => expect(sent("CANCEL", first)).toHaveLength(1));
   });
 });
 
@@ -392,8 +456,11 @@ describe("a call that is given up", () => {
     await world.dial();
     await world.until("INVITE");
     await world.ended();
-    await world.pass(4_000);
+    await world.pass(31_999);
+    expect(world.gateway.sockets).toHaveLength(1);
+    await world.pass(1);
     await world.gone();
+    expect(world.gateway.all("CANCEL")).toEqual([]);
   });
 
   it("and answered at the same time is acknowledged and ended with BYE", async () => {
@@ -412,17 +479,38 @@ describe("a call that is given up", () => {
     expect(world.news).toHaveLength(2);
   });
 
-  it("and whose CANCEL nobody answers is forgotten after 30 seconds", async () => {
+  it("and whose CANCEL nobody answers is cancelled again on other connections, for a few minutes", async () => {
     world.gateway.script = ({ method }) => method === "CANCEL";
     await world.dial();
     await world.reply(await world.until("INVITE"), 180);
     await world.untilNews("trying", "ringing");
     await world.ended();
     await world.until("CANCEL");
-    await world.pass(29_999);
+    await world.pass(3_999);
+    expect(world.gateway.asked).toHaveLength(1);
+    await world.pass(1);
+    await world.until("CANCEL", 2);
+    expect(world.gateway.asked).toHaveLength(2);
+    await world.passes(360_000, 10_000);
+    await world.gone();
+    expect(world.gateway.all("CANCEL").length).toBeLessThan(16);
+  });
+
+  it("and whose CANCEL is heard, but has no end, is forgotten after 32 seconds", async () => {
+    world.gateway.script = (request) => {
+      if (request.method === "CANCEL") world.gateway.reply(request, 200);
+      return request.method === "CANCEL";
+    };
+    await world.dial();
+    await world.reply(await world.until("INVITE"), 180);
+    await world.untilNews("trying", "ringing");
+    await world.ended();
+    await world.until("CANCEL");
+    await world.pass(31_999);
     expect(world.gateway.sockets).toHaveLength(1);
     await world.pass(1);
     await world.gone();
+    expect(world.gateway.all("CANCEL")).toHaveLength(1);
   });
 
   it("as the session says when it is told that somebody has answered, ends with BYE", async () => {

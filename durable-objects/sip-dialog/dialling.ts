@@ -1,7 +1,7 @@
 import type { IncomingResponseMessage } from "sip.js/lib/core/messages/incoming-response-message.js";
 import type { CallDialog } from "../../core/telephony/sip/call-dialog";
 import { causeOf, isTrunksFault, sipError } from "../../core/telephony/sip/failures";
-import { cancelStored, Invite } from "../../core/telephony/sip/invite";
+import { cancelStored, Invite, type StoredInvite } from "../../core/telephony/sip/invite";
 import { minimumOf, offeredTimer } from "../../core/telephony/sip/session-timer";
 import { statusOf, type UserAgent } from "../../core/telephony/sip/user-agent";
 import { callHeadersOf, fromOf, headerLines, targetOf } from "../../core/telephony/sip/words";
@@ -15,14 +15,27 @@ interface Hooks {
   answered(dialog: CallDialog, response: IncomingResponseMessage): void;
 }
 
+const answerMs = serverLimits.trunkAnswerSeconds * 1_000;
+/** A phone that has rung is rung again without what had made it ring before: that is waited for, but not for long. */
+const cancelMs = 2_000;
+/** How long an INVITE may take until it is heard of, or a cancelled one to its end (RFC 3261, 17.1.1.2 and 9.1). */
+const finalMs = 32_000;
+/** A gateway that loses its connections while it rings is not asked again and again. */
+const mostRedials = 2;
+
 /** The INVITE on one connection to one trunk. */
 export class Dialling implements Phase {
   readonly #line: Line;
   readonly #hooks: Hooks;
   #agent: UserAgent | null = null;
   #invite: Invite | null = null;
+  /** One that has left on another connection is being cancelled. */
+  #canceling = false;
+  /** A final answer is on its way. */
+  #ending = false;
   #answerBy: number | null = null;
   #rings = false;
+  #told = false;
   #early = "";
   /** What a 422 has asked for, once. */
   #interval: number | undefined;
@@ -37,20 +50,9 @@ export class Dialling implements Phase {
   begin(agent: UserAgent): void {
     this.#agent = agent;
     const { leg } = this.#line;
-    if (leg.invite) {
-      // It left on another connection, where its answer cannot come any more.
-      const canceled = cancelStored(agent, leg.invite);
-      delete leg.invite;
-      this.#taken = true;
-      if (leg.over) {
-        void canceled.then(() => this.#line.parted());
-        return;
-      }
-    } else if (leg.over) {
-      this.#line.parted();
-      return;
-    }
-    this.#send(randomToken(), randomToken(), 1);
+    if (leg.invite) this.#cancel(agent, leg.invite);
+    else if (leg.over) this.#line.parted();
+    else this.#send(randomToken(), randomToken(), 1);
   }
 
   due(): number[] {
@@ -60,24 +62,61 @@ export class Dialling implements Phase {
   tick(): void {
     if (this.#answerBy === null || this.#line.clock() < this.#answerBy) return;
     this.#answerBy = null;
-    if (this.#line.leg.over) this.#line.parted();
+    const { over } = this.#line.leg;
+    if (over && (this.#ending || (this.#invite && !this.#invite.proceeding))) this.#line.parted();
+    else if (over) this.#line.drop("no answer to CANCEL");
+    else if (this.#canceling) this.#canceled();
     // It had the call before its connection was lost: another one would make the phone ring once more.
     else if (this.#taken) this.#line.drop("no answer to INVITE");
     else this.#hooks.next();
   }
 
   part(): void {
-    if (this.#invite) this.#invite.cancel();
-    else this.#line.parted();
+    const now = this.#line.clock();
+    if (this.#canceling) {
+      this.#answerBy = now + answerMs;
+    } else if (this.#invite) {
+      this.#invite.cancel();
+      // One that nobody has heard of cannot be cancelled yet.
+      this.#answerBy = now + (this.#invite.proceeding ? answerMs : finalMs);
+    } else this.#line.parted();
+  }
+
+  /** What has left on another connection, where its answer cannot come any more. */
+  #cancel(agent: UserAgent, invite: StoredInvite): void {
+    const { leg } = this.#line;
+    this.#taken = true;
+    this.#canceling = true;
+    this.#answerBy = this.#line.clock() + (leg.over ? answerMs : cancelMs);
+    void cancelStored(agent, invite).then(() => this.#canceled());
+    if (leg.over) return;
+    leg.redials = (leg.redials ?? 0) + 1;
+    if (leg.redials <= mostRedials) return;
+    const error = errorBody("trunkUnreachable", { detail: "the gateway loses its connections" });
+    this.#line.end({ news: { news: "ended", cause: "failure", error }, farewell: true });
+  }
+
+  #canceled(): void {
+    if (!this.#canceling) return;
+    this.#canceling = false;
+    this.#answerBy = null;
+    delete this.#line.leg.invite;
+    if (this.#line.leg.over) this.#line.parted();
+    else this.#send(randomToken(), randomToken(), 1);
   }
 
   snapshot(): void {
-    if (this.#invite && this.#agent) this.#line.leg.invite = this.#invite.stored();
+    if (this.#invite) this.#line.leg.invite = this.#invite.stored();
   }
 
   /** Whether the trunk has the call: no other one may be asked then. */
   get taken(): boolean {
     return this.#taken;
+  }
+
+  /** The INVITE that nobody has answered for good. */
+  get invite(): Invite | null {
+    return this.#invite;
   }
 
   #send(callId: string, fromTag: string, seq: number): void {
@@ -92,7 +131,7 @@ export class Dialling implements Phase {
       return;
     }
     const headers = [...offeredTimer(this.#interval), ...headerLines(dial.headers)];
-    this.#answerBy = this.#line.clock() + serverLimits.trunkAnswerSeconds * 1_000;
+    this.#answerBy = this.#line.clock() + answerMs;
     this.#invite = new Invite(
       agent,
       { target, from, callId, fromTag, seq, offer: dial.offer, headers },
@@ -100,6 +139,11 @@ export class Dialling implements Phase {
         progress: (response) => this.#progress(response),
         answered: (dialog, response) => this.#hooks.answered(dialog, response),
         refused: (response, silent) => this.#refused(response, silent),
+        canceled: () => {
+          this.#ending = true;
+          this.#answerBy = this.#line.clock() + finalMs;
+          this.#line.wake();
+        },
       },
     );
     this.#invite.send();
@@ -108,10 +152,15 @@ export class Dialling implements Phase {
   }
 
   #progress(response: IncomingResponseMessage): void {
+    const { status } = statusOf(response);
+    if (this.#line.leg.over) {
+      // Now the CANCEL leaves.
+      if (!this.#ending) this.#answerBy = Math.min(this.#answerBy ?? Infinity, this.#line.clock() + answerMs);
+      this.#line.wake();
+      return;
+    }
     this.#answerBy = null;
     delete this.#line.leg.lost;
-    const { status } = statusOf(response);
-    if (this.#line.leg.over) return;
     if (!this.#trying) this.#line.say({ news: "trying" });
     this.#trying = true;
     this.#taken = true;
@@ -119,7 +168,8 @@ export class Dialling implements Phase {
     this.#rings = true;
     const sdp = response.body;
     if (!sdp) {
-      this.#line.say({ news: "ringing" });
+      if (!this.#told) this.#line.say({ news: "ringing" });
+      this.#told = true;
     } else if (sdp !== this.#early) {
       this.#early = sdp;
       this.#line.say({ news: "early", description: { type: "answer", sdp } });

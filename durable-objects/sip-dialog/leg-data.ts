@@ -10,6 +10,9 @@ import type { Dial } from "./rpc";
 
 /** How long a gateway that went away is waited for. */
 export const gatewayMs = serverLimits.gatewaySeconds * 1_000;
+const farewellMs = serverLimits.farewellMinutes * 60_000;
+/** No phone rings for longer: proxies give an INVITE up after three minutes (RFC 3261, 16.6). */
+const ringsMs = 5 * 60_000;
 /** The session ends a call that nobody answers: should that not reach us, it ends here. */
 export const graceMs = 5_000;
 
@@ -23,6 +26,10 @@ export interface LegData {
   refusal?: SipStatus;
   /** The INVITE that has left, as long as nobody has answered for good. */
   invite?: StoredInvite;
+  /** How often it was sent again because its connection was lost. */
+  redials?: number;
+  /** INVITEs of which nobody has heard anything, from when another trunk had its turn. */
+  leftovers?: Leftover[];
   /** From the 200 on. */
   talk?: Talk;
   /** The seq of the last event that was heard of the session. */
@@ -66,7 +73,14 @@ export interface Over {
   news?: Extract<LineNews, { news: "ended" }>;
   /** The far end has to be told, by CANCEL or BYE, until it was. */
   farewell?: true;
-  /** Nobody tries for longer. */
+  /** Milliseconds since 1970. */
+  since: number;
+}
+
+/** An INVITE whose answer nobody waits for any more; but it may make a phone ring. */
+export interface Leftover {
+  trunk: number;
+  invite: StoredInvite;
   until: number;
 }
 
@@ -91,8 +105,13 @@ export function newTalk(
 
 /** When a leg comes to an end by itself. */
 export function deadlinesOf({ dial, talk, lost, over }: LegData): number[] {
-  if (over) return over.farewell ? [over.until] : [];
+  if (over) return [];
   return [...(lost === undefined ? [] : [lost + gatewayMs]), ...(talk ? [] : [dial.until + graceMs])];
+}
+
+/** Whether it is too late to try once more to tell the far end. */
+export function isFarewellLate({ talk, over }: LegData, now: number): boolean {
+  return over !== undefined && now >= over.since + (talk ? farewellMs : ringsMs);
 }
 
 /** As whom the leg takes part in its call. */

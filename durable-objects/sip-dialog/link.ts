@@ -7,16 +7,18 @@ import type { LegData } from "./leg-data";
 import { type Line, randomToken } from "./line";
 
 const answerMs = serverLimits.trunkAnswerSeconds * 1_000;
+/** Between two attempts in a call, at most; a connection that lasts for so long is one that works. */
 const patientMs = 4_000;
+/** Between two attempts to say good-bye. */
+const [leastMs, mostMs] = [500, 60_000];
 
-interface Means extends Pick<Line, "clock" | "log"> {
+export interface LinkMeans extends Pick<Line, "clock" | "log"> {
   masterKey: string;
   leg(): LegData | undefined;
   /** The trunk that a connection is wanted to. */
   wanted(): Trunk | undefined;
   opened(agent: UserAgent): void;
-  /** No connection came about, or it was gone at once. */
-  failed(): void;
+  /** The connection is gone, or none came about. The next one is wanted by `open`, or when it is `due`. */
   lost(): void;
   /** Something is about to leave. */
   beforeSend(): void;
@@ -25,6 +27,7 @@ interface Means extends Pick<Line, "clock" | "log"> {
 interface Connection {
   socket: WebSocket;
   agent: UserAgent;
+  since: number;
   /** Something has come. */
   alive: boolean;
   /** When it was asked whether it is there, and has not answered. */
@@ -33,14 +36,14 @@ interface Connection {
 
 /** A leg's connection to its gateway, and SIP over it. */
 export class Link {
-  readonly #means: Means;
+  #means: LinkMeans;
   #connection: Connection | null = null;
   #connecting = false;
-  /** Attempts that failed, one after the other, and when the next one is due. */
+  /** Connections that did not last, one after the other, and when the next one is due. */
   #attempts = 0;
   #retryAt: number | null = null;
 
-  constructor(means: Means) {
+  constructor(means: LinkMeans) {
     this.#means = means;
   }
 
@@ -48,12 +51,18 @@ export class Link {
     return this.#connection?.agent;
   }
 
+  /** It is somebody else's from now on. */
+  handTo(means: LinkMeans): void {
+    this.#means = means;
+  }
+
   due(): number[] {
-    const asked = this.#connection?.asked;
-    return [
-      ...(this.#retryAt === null ? [] : [this.#retryAt]),
-      ...(asked === undefined ? [] : [asked + answerMs]),
-    ];
+    if (this.#connection) {
+      const { asked } = this.#connection;
+      return asked === undefined ? [] : [asked + answerMs];
+    }
+    const waits = this.#retryAt !== null && !this.#connecting && this.#means.wanted();
+    return waits ? [this.#retryAt ?? 0] : [];
   }
 
   /** Connects, where that is wanted and there is none; after attempts that failed, when it is time. */
@@ -69,7 +78,7 @@ export class Link {
     this.#connecting = false;
     if ("problem" in opened) {
       log("warn", "sip.connect.failed", { trunk: trunk.name, detail: opened.problem });
-      if (wanted()) this.#fail();
+      if (wanted()) this.#lose(false);
     } else if (!wanted()) {
       opened.socket.accept();
       opened.socket.close(1000);
@@ -89,15 +98,8 @@ export class Link {
       if (!this.#connection) socket.accept();
       socket.close(1000);
       this.close();
-      this.#fail();
+      this.#lose(false);
     }
-  }
-
-  /** The next trunk is tried at once. */
-  anew(): void {
-    this.close();
-    this.#retryAt = null;
-    this.#attempts = 0;
   }
 
   close(): void {
@@ -116,9 +118,10 @@ export class Link {
     const connection = this.#connection;
     if (!connection) return;
     this.close();
+    const { alive, since } = connection;
     this.#means.log("warn", "sip.connection.lost", { detail: why });
-    if (connection.alive) this.#means.lost();
-    else this.#fail();
+    if (alive && this.#means.clock() >= since + patientMs) this.#attempts = 0;
+    this.#lose(alive);
   }
 
   /** Asks the gateway whether it is there: any answer will do. */
@@ -134,10 +137,19 @@ export class Link {
     if (asked !== undefined && this.#means.clock() >= asked + answerMs) this.drop("no answer to OPTIONS");
   }
 
-  #fail(): void {
+  /** A connection that has worked is replaced at once, but not again and again. */
+  #lose(worked: boolean): void {
+    const now = this.#means.clock();
     this.#attempts += 1;
-    this.#retryAt = this.#means.clock() + Math.min(patientMs, 250 * 2 ** this.#attempts);
-    this.#means.failed();
+    this.#retryAt = worked && this.#attempts === 1 ? null : now + this.#patience(now);
+    this.#means.lost();
+  }
+
+  #patience(now: number): number {
+    const over = this.#means.leg()?.over;
+    if (!over) return Math.min(patientMs, 250 * 2 ** this.#attempts);
+    // As long again as it has been tried: that needs no counting, which would not outlive the object.
+    return Math.min(mostMs, Math.max(leastMs, now - over.since));
   }
 
   #run(socket: WebSocket, trunk: Trunk): UserAgent {
@@ -152,17 +164,16 @@ export class Link {
       send: (text) => {
         if (socket.readyState === WebSocket.OPEN) socket.send(text);
       },
-      beforeSend: this.#means.beforeSend,
+      beforeSend: () => this.#means.beforeSend(),
       password: () => openSecret(this.#means.masterKey, dial.applicationKey, trunk.password),
       randomToken,
       log: (event, fields) => this.#means.log("warn", event, fields),
       heard: () => {
         connection.alive = true;
         connection.asked = undefined;
-        this.#attempts = 0;
       },
     });
-    const connection: Connection = { socket, agent, alive: false };
+    const connection: Connection = { socket, agent, since: this.#means.clock(), alive: false };
     this.#connection = connection;
     const gone = (why: string) => this.#connection === connection && this.drop(why);
     socket.addEventListener("message", ({ data }) => void agent.receive(textOf(data)));

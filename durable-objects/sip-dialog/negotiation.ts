@@ -21,6 +21,9 @@ const finalMs = 32_000;
 /** After a refresh that was refused, to the next try. */
 const againMs = 10_000;
 
+/** So many re-INVITEs one after the other are refused by a far end that is in trouble, before it is left alone. */
+const mostRefusals = 4;
+
 type Purpose = "offer" | "own";
 
 /**
@@ -41,8 +44,11 @@ export class Negotiation {
   /** The same is to be said again. */
   #again = false;
   #notBefore = 0;
-  /** Until when an answer to ours has to come. */
+  /** Until when an answer to ours has to come, and the ACK of our answer to theirs. */
   #answerBy: number | null = null;
+  #ackBy: number | null = null;
+  /** Refreshes that were refused, one after the other. */
+  #refusals = 0;
 
   constructor(line: Line, talk: Talk, lost: (status: SipStatus) => void) {
     this.#line = line;
@@ -68,7 +74,8 @@ export class Negotiation {
     if (this.#notBefore > this.#line.clock()) waits.push(this.#notBefore);
     if (this.#theirs) waits.push(this.#theirs.until);
     if (this.#answerBy !== null) waits.push(this.#answerBy);
-    else if (timer) waits.push(Math.max(refreshed + timerDelay(timer), this.#notBefore));
+    else if (timer && !this.#isBlocked) waits.push(Math.max(refreshed + timerDelay(timer), this.#notBefore));
+    if (this.#ackBy !== null) waits.push(this.#ackBy);
     if (timer) waits.push(refreshed + timer.interval * 1_000);
     return waits;
   }
@@ -80,6 +87,9 @@ export class Negotiation {
     if (this.#theirs && now >= this.#theirs.until) this.#refuse(480);
     if (timer && now >= refreshed + (timer.ours ? timer.interval * 1_000 : timerDelay(timer))) {
       this.#lost({ status: 408, reason: "Session Expired" });
+    } else if (this.#ackBy !== null && now >= this.#ackBy) {
+      // RFC 3261, 13.3.1.4.
+      this.#lost({ status: 408, reason: "No ACK" });
     } else if (this.#answerBy !== null && now >= this.#answerBy) {
       this.#answerBy = null;
       this.#line.drop("no answer to a re-INVITE");
@@ -104,10 +114,10 @@ export class Negotiation {
       this.next();
       return;
     }
-    this.#talk.local = sdp;
     const theirs = this.#theirs;
     if (!theirs) return;
     this.#theirs = null;
+    this.#talk.local = sdp;
     this.#talk.remote = theirs.offer;
     this.#talk.heldSent = this.#talk.held;
     this.#accept(theirs.request, this.#shape(sdp));
@@ -141,6 +151,7 @@ export class Negotiation {
 
   /** The ACK of our answer; with a description where that was an offer. */
   acknowledged(sdp: string): void {
+    this.#ackBy = null;
     if (this.#offered && sdp) {
       this.#talk.remote = sdp;
       this.#tellHold(isHeld(sdp) && !this.#talk.held);
@@ -152,12 +163,15 @@ export class Negotiation {
   /** Starts what is wanted, unless an exchange is under way. */
   next(): void {
     const { offer, held: wanted, heldSent } = this.#talk;
-    if (!this.#agent || !this.#dialog || this.#ours || this.#theirs || this.#line.leg.over) return;
+    if (!this.#agent || !this.#dialog || this.#ours || this.#isBlocked || this.#line.leg.over) return;
     if (this.#line.clock() < this.#notBefore) return;
-    // An exchange of the far end waits for its ACK.
-    if (this.#dialog.reinviteUserAgentServer) return;
     if (offer === undefined && wanted === heldSent && !this.#again) return;
     this.#invite(this.#agent, this.#dialog, offer === undefined ? "own" : "offer");
+  }
+
+  /** An exchange of the far end waits for the caller, or for its ACK. */
+  get #isBlocked(): boolean {
+    return this.#theirs !== null || this.#dialog?.reinviteUserAgentServer !== undefined;
   }
 
   #invite(agent: UserAgent, dialog: CallDialog, purpose: Purpose): void {
@@ -209,6 +223,7 @@ export class Negotiation {
   ): void {
     const talk = this.#talk;
     const answer = message.body;
+    this.#refusals = 0;
     Object.assign(talk, { local: said, sent, heldSent: wanted, refreshed: this.#line.clock() });
     talk.timer = agreedByAnswer(message.getHeader("session-expires") ?? message.getHeader("x"));
     delete this.#line.leg.lost;
@@ -250,7 +265,10 @@ export class Negotiation {
       const description = { type: "rollback", sdp: "" } as const;
       this.#line.operate({ op: "description", description, candidates: [] });
     }
-    this.#talk.heldSent = wanted;
+    this.#refusals += 1;
+    // It does not work just now: what is asked of the far end once more is what it does not have to agree to.
+    if (status >= 500 && status < 600 && this.#refusals < mostRefusals) this.#again ||= purpose === "own";
+    else this.#talk.heldSent = wanted;
     this.#line.store();
     this.#line.wake();
   }
@@ -262,6 +280,7 @@ export class Negotiation {
     const asked = message.getHeader("session-expires") ?? message.getHeader("x");
     const { timer, headers } = agreedByRequest(asked, supported);
     Object.assign(talk, { timer, sent: content, refreshed: this.#line.clock() });
+    this.#ackBy = this.#line.clock() + finalMs;
     this.#line.wake();
     request.accept({
       statusCode: 200,
@@ -272,8 +291,10 @@ export class Negotiation {
 
   #refuse(statusCode: number): void {
     const theirs = this.#theirs;
+    if (!theirs) return;
     this.#theirs = null;
-    theirs?.request.reject({ statusCode });
+    theirs.request.reject({ statusCode });
+    this.#tellHold(isHeld(this.#talk.remote));
   }
 
   #tellHold(on: boolean): void {

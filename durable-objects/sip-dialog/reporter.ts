@@ -1,7 +1,16 @@
 import type { LineNews } from "../../core/calls/line";
+import { within } from "../../core/within";
 import type { CallOperation } from "../../protocol";
 import type { CallSession } from "../call-session/call-session";
 import { type Ending, type LegData, partyOf } from "./leg-data";
+
+/** A session that does not answer for so long counts as one that cannot be reached. */
+const sessionMs = 10_000;
+
+/** What a session says, or an error. */
+export async function inTime<T>(ask: () => Promise<T>): Promise<T> {
+  return within(sessionMs, ask());
+}
 
 type Session = Pick<DurableObjectStub<CallSession>, "line" | "operate" | "isOn">;
 
@@ -89,7 +98,7 @@ export class Reporter {
   }
 
   async #line(leg: LegData, news: LineNews, done: () => unknown): Promise<void> {
-    const answer = await this.#means.session().line(partyOf(leg.dial), news);
+    const answer = await inTime(async () => this.#means.session().line(partyOf(leg.dial), news));
     done();
     this.#means.told();
     if (!answer.ok && !leg.over) this.#means.gone({ farewell: true });
@@ -102,9 +111,11 @@ export class Reporter {
   ): Promise<void> {
     const from = partyOf(leg.dial);
     const { callId } = leg.dial;
-    const answer = await this.#means.session().operate({ from, callId, n, ack: leg.heard, op, reference });
+    const session = this.#means.session();
+    const said = { from, callId, n, ack: leg.heard, op, reference };
+    const answer = await inTime(async () => session.operate(said));
     // Refused for what it is, or because there is no call any more.
-    const over = !answer.ok && !(await this.#means.session().isOn());
+    const over = !answer.ok && !(await inTime(async () => session.isOn()));
     leg.outbox.shift();
     this.#means.told();
     if (over && !leg.over) this.#means.gone({ farewell: true });

@@ -14,11 +14,13 @@ import type { Env } from "../env";
 import { callSession } from "../names";
 import type { Delivery, DeliveryResult } from "../user-hub/rpc";
 import { Dialling } from "./dialling";
+import { Leftovers } from "./leftovers";
 import {
   deadlinesOf,
   type Ending,
   gatewayMs,
   graceMs,
+  isFarewellLate,
   keyOf,
   type LegData,
   newLeg,
@@ -26,7 +28,7 @@ import {
 } from "./leg-data";
 import { type Line, type Phase, randomToken } from "./line";
 import { Link } from "./link";
-import { Reporter } from "./reporter";
+import { inTime, Reporter } from "./reporter";
 import type { Dial, TrunkCheck } from "./rpc";
 import { Talking } from "./talking";
 import { checkTrunk } from "./trunk-check";
@@ -48,6 +50,7 @@ export class SipDialog extends DurableObject<Env> {
   #stored: string | undefined = JSON.stringify(this.#leg);
   #phase: Phase | null = null;
   #probeAt: number | null = null;
+  #ticking = false;
 
   readonly #reporter = new Reporter({
     leg: () => this.#leg,
@@ -59,19 +62,19 @@ export class SipDialog extends DurableObject<Env> {
     log: (level, event, fields) => this.#log(level, event, fields),
   });
 
-  readonly #link = new Link({
+  readonly #linkMeans = {
     masterKey: this.env.MASTER_KEY,
     leg: () => this.#leg,
     clock: () => this.clock(),
-    wanted: () => this.#wantedTrunk(),
-    opened: (agent) => this.#opened(agent),
-    failed: () => this.#unreachable(),
-    lost: () => this.#lost(),
-    beforeSend: () => {
-      this.#phase?.snapshot();
-      this.#store();
-    },
-    log: (level, event, fields) => this.#log(level, event, fields),
+    log: this.#log.bind(this),
+  };
+  #link = this.#newLink();
+
+  readonly #leftovers = new Leftovers({
+    ...this.#linkMeans,
+    store: () => this.#store(),
+    wake: () => this.#wake(),
+    done: () => this.#finish(),
   });
 
   /** Calls. It is stored when this resolves, and goes on by itself. */
@@ -107,7 +110,14 @@ export class SipDialog extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     this.#alarm.rang();
-    if (this.#leg) await this.#tick();
+    if (!this.#leg) return;
+    this.#ticking = true;
+    try {
+      this.#tick();
+    } finally {
+      this.#ticking = false;
+      this.#wakeLater();
+    }
   }
 
   // ---- what the session says --------------------------------------------------------------------
@@ -144,6 +154,7 @@ export class SipDialog extends DurableObject<Env> {
     this.#reporter.tell();
     if (this.#leg && !this.#leg.over && !this.#leg.dial.trunks[this.#leg.trunk]) this.#noTrunk();
     this.ctx.waitUntil(this.#link.open());
+    this.#leftovers.open();
     this.#wake();
   }
 
@@ -151,6 +162,19 @@ export class SipDialog extends DurableObject<Env> {
   #wantedTrunk(): Trunk | undefined {
     const leg = this.#leg;
     return leg && (!leg.over || leg.over.farewell) ? leg.dial.trunks[leg.trunk] : undefined;
+  }
+
+  #newLink(): Link {
+    return new Link({
+      ...this.#linkMeans,
+      wanted: () => this.#wantedTrunk(),
+      opened: (agent) => this.#opened(agent),
+      lost: () => this.#lost(),
+      beforeSend: () => {
+        this.#phase?.snapshot();
+        this.#store();
+      },
+    });
   }
 
   #opened(agent: UserAgent): void {
@@ -164,45 +188,38 @@ export class SipDialog extends DurableObject<Env> {
 
   #newDialling(): Dialling {
     return new Dialling(this.#line(), {
-      next: () => this.#nextTrunk(),
+      next: () => this.#nextTrunk(this.#phase),
       answered: (dialog, response) => this.#answered(dialog, response),
     });
   }
 
-  /** The connection is gone. */
+  /** The connection is gone, or none came about. */
   #lost(): void {
     const phase = this.#phase;
     this.#phase = null;
     const leg = this.#required();
-    if (phase instanceof Dialling && !phase.taken && !leg.over) {
-      this.#nextTrunk();
+    const now = this.clock();
+    const taken = phase instanceof Dialling ? phase.taken : leg.invite !== undefined;
+    if (!leg.over && !leg.talk && !taken) {
+      this.#nextTrunk(null);
       return;
     }
-    leg.lost ??= this.clock();
+    if (!leg.over) leg.lost ??= now;
+    else if (leg.over.farewell && isFarewellLate(leg, now)) {
+      this.#log("warn", "sip.farewell.failed");
+      this.#parted();
+    }
     this.#store();
     this.#go();
   }
 
-  /** No connection came about. */
-  #unreachable(): void {
-    const phase = this.#phase;
-    this.#phase = null;
+  /** `phase`: of the trunk whose connection is still there. */
+  #nextTrunk(phase: Phase | null): void {
     const leg = this.#required();
-    const taken = phase instanceof Dialling ? phase.taken : leg.invite !== undefined;
-    if (!leg.talk && !taken && !leg.over) {
-      this.#nextTrunk();
-      return;
-    }
-    leg.lost ??= this.clock();
-    this.#store();
-    this.#wake();
-  }
-
-  #nextTrunk(): void {
-    const leg = this.#required();
-    this.#link.anew();
+    if (leg.invite) this.#leftovers.add(this.#link, phase instanceof Dialling ? phase.invite : null);
+    else this.#link.close();
+    this.#link = this.#newLink();
     this.#phase = null;
-    delete leg.invite;
     leg.trunk += 1;
     this.#store();
     this.#go();
@@ -249,7 +266,7 @@ export class SipDialog extends DurableObject<Env> {
   #end(ending: Ending): void {
     const leg = this.#required();
     if (leg.over) return;
-    leg.over = { ...ending, until: this.clock() + gatewayMs };
+    leg.over = { ...ending, since: this.clock() };
     this.#store();
     this.#log("info", "sip.ended", { cause: ending.news?.cause, status: ending.news?.error?.sip?.status });
     if (ending.farewell) {
@@ -271,7 +288,7 @@ export class SipDialog extends DurableObject<Env> {
   /** Forgets the call when everybody knows that it is over. */
   #finish(): void {
     const over = this.#leg?.over;
-    if (!over || over.news || over.farewell) return;
+    if (!over || over.news || over.farewell || this.#leg?.leftovers?.length) return;
     this.#log("info", "sip.done");
     this.#leg = undefined;
     this.#stored = undefined;
@@ -309,50 +326,67 @@ export class SipDialog extends DurableObject<Env> {
 
   // ---- time ---------------------------------------------------------------------------------------
 
-  async #tick(): Promise<void> {
+  #tick(): void {
     const now = this.clock();
     const leg = this.#required();
-    if (leg.over) {
-      if (now >= leg.over.until) this.#parted();
-    } else if (leg.lost !== undefined && now >= leg.lost + gatewayMs) {
+    if (!leg.over && leg.lost !== undefined && now >= leg.lost + gatewayMs) {
       const error = errorBody("trunkUnreachable", { detail: "the gateway went away in the call" });
-      this.#end({ news: { news: "ended", cause: "failure", error } });
-    } else if (!leg.talk && now >= leg.dial.until + graceMs) {
+      this.#end({ news: { news: "ended", cause: "failure", error }, farewell: true });
+    } else if (!leg.over && !leg.talk && now >= leg.dial.until + graceMs) {
       this.#end({ news: { news: "ended", cause: "noAnswer" }, farewell: true });
     }
     if (!this.#leg) return;
     this.#link.tick();
     this.#phase?.tick();
-    if (this.#leg) await this.#probe(now);
-    if (this.#leg) this.#go();
+    this.#leftovers.tick();
+    this.#probe(now);
+    this.#go();
   }
 
   /** Sees whether the gateway and the call are there. */
-  async #probe(now: number): Promise<void> {
-    if (this.#probeAt === null || now < this.#probeAt) return;
+  #probe(now: number): void {
+    const leg = this.#leg;
+    if (!leg || this.#probeAt === null || now < this.#probeAt) return;
     this.#probeAt = now + probeMs;
+    if (leg.over) return;
     this.#link.ask();
-    const { dial } = this.#required();
-    const isOn = await callSession(this.env, dial.applicationKey, dial.callId)
-      .isOn()
-      .catch(() => true);
-    if (!isOn && this.#leg && !this.#leg.over) this.#end({ farewell: true });
+    const { applicationKey, callId } = leg.dial;
+    const asked = inTime(async () => callSession(this.env, applicationKey, callId).isOn());
+    const looked = asked
+      .catch(() => true)
+      .then((isOn) => {
+        if (!isOn && !leg.over) this.#end({ farewell: true });
+      });
+    this.ctx.waitUntil(looked);
   }
 
   /** Sets the alarm for what is due next. */
   #wake(): void {
+    if (!this.#leg || this.#ticking) return;
+    this.ctx.waitUntil(this.#alarm.by(Math.min(...this.#due())));
+  }
+
+  /** After everything that was due is done: whatever is wrong, the alarm does not ring all the time. */
+  #wakeLater(): void {
+    if (!this.#leg) return;
+    const [now, next] = [this.clock(), Math.min(...this.#due())];
+    if (next <= now) this.#log("warn", "sip.overdue", { ms: now - next });
+    this.ctx.waitUntil(this.#alarm.by(next > now ? next : now + 1_000));
+  }
+
+  #due(): number[] {
     const leg = this.#leg;
-    if (!leg) return;
-    const times = [
+    if (!leg) return [];
+    return [
       this.#reporter.retryAt,
       this.#probeAt,
       ...this.#link.due(),
+      ...this.#leftovers.due(),
       ...deadlinesOf(leg),
       // After a crash nobody else wakes it.
       this.clock() + probeMs,
       ...(this.#phase?.due() ?? []),
     ].filter((time) => typeof time === "number");
-    this.ctx.waitUntil(this.#alarm.by(Math.min(...times)));
   }
 
   // ---- small things -------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 /** A leg and what goes away around it: its object, its gateway, its session. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { CallSession } from "../call-session/call-session";
 import { headerOf, seqOf, tagOf } from "./testing/gateway";
 import { answer, fail, offer, sdp, trunk, World } from "./testing/world";
 
@@ -8,7 +9,7 @@ beforeEach(() => {
   world = new World();
 });
 afterEach(() => {
-  expect(world.gateway.wrong).toEqual([]);
+  expect(world.wrong).toEqual([]);
   vi.restoreAllMocks();
 });
 const lastNews = () => world.news.at(-1);
@@ -154,9 +155,7 @@ describe("a gateway that goes away in a call", () => {
 
   it("comes back within 30 seconds: what was wanted meanwhile is done then", async () => {
     await world.talk();
-    world.gateway.connect = () => Promise.reject(new TypeError("refused"));
-    await world.inside(() => world.gateway.drop());
-    await world.untilConnected(2);
+    await world.gatewayGone();
     await world.deliver(
       { event: "media", media: { held: true, muted: false, video: "off" } },
       { event: "dtmf", keys: "12" },
@@ -178,12 +177,13 @@ describe("a gateway that goes away in a call", () => {
 
   it("and does not come back ends the call", async () => {
     await world.talk();
-    world.gateway.connect = () => Promise.reject(new TypeError("refused"));
-    await world.inside(() => world.gateway.drop());
-    await world.untilConnected(2);
+    await world.gatewayGone();
     for (let ms = 0; ms < 29_999; ms += 3_333) await world.pass(3_333);
     await world.untilNews("answered", "ended");
     expect(lastNews()).toMatchObject({ cause: "failure", error: { name: "trunkUnreachable" } });
+    world.gatewayBack();
+    await world.passes(60_000);
+    await world.until("BYE");
     await world.gone();
   });
 
@@ -224,9 +224,7 @@ describe("a gateway that goes away in a call", () => {
 
   it("gets its BYE when it is back, for a call that has ended meanwhile", async () => {
     await world.talk();
-    world.gateway.connect = () => Promise.reject(new TypeError("refused"));
-    await world.inside(() => world.gateway.drop());
-    await world.untilConnected(2);
+    await world.gatewayGone();
     expect(await world.ended()).toEqual([]);
     await world.pass(4_000);
     world.gateway.connect = null;
@@ -235,14 +233,121 @@ describe("a gateway that goes away in a call", () => {
     await world.gone();
   });
 
-  it("and never gets its BYE is let go of after 30 seconds", async () => {
+  it("for longer than it is waited for gets its BYE when it is back", async () => {
     await world.talk();
-    world.gateway.connect = () => Promise.reject(new TypeError("refused"));
-    await world.inside(() => world.gateway.drop());
-    await world.untilConnected(2);
-    await world.ended();
-    for (let ms = 0; ms < 32_000; ms += 4_000) await world.pass(4_000);
+    await world.gatewayGone();
+    await world.passes(600_000, 5_000);
+    await world.untilNews("answered", "ended");
+    world.gatewayBack();
+    await world.passes(60_000);
+    expect(seqOf(await world.until("BYE"))).toBe(2);
     await world.gone();
+  });
+
+  it("for longer than it is waited for while it rings gets its CANCEL when it is back", async () => {
+    await world.dial();
+    await world.reply(await world.until("INVITE"), 180);
+    await world.untilNews("trying", "ringing");
+    await world.gatewayGone();
+    await world.passes(31_000);
+    await world.untilNews("trying", "ringing", "ended");
+    world.gatewayBack();
+    await world.passes(60_000);
+    await world.until("CANCEL");
+    await world.gone();
+    expect(world.gateway.all("INVITE")).toHaveLength(1);
+  });
+
+  it("gets its BYE when it and the object were both away", async () => {
+    await world.talk();
+    await world.gatewayGone();
+    await world.ended();
+    await world.crash();
+    world.gatewayBack();
+    await world.pass(2 * 3_600_000);
+    await world.until("BYE");
+    await world.gone();
+  });
+
+  it("and never gets its BYE is let go of after an hour, having been asked ever less often", async () => {
+    let alarms = 0;
+    await world.talk();
+    await world.inside((_, { storage }) => {
+      const setAlarm = storage.setAlarm.bind(storage);
+      const counted = (time: number) => {
+        alarms += 1;
+        return setAlarm(time);
+      };
+      Object.defineProperty(storage, "setAlarm", { value: counted });
+    });
+    await world.gatewayGone();
+    await world.ended();
+    await world.passes(3_500_000, 10_000);
+    const tries = world.gateway.asked.length;
+    expect(tries).toBeGreaterThan(50);
+    expect(tries).toBeLessThan(75);
+    expect(alarms).toBeLessThan(360);
+    await world.passes(200_000, 10_000);
+    await world.gone();
+    expect(world.warnings("sip.farewell.failed")).toHaveLength(1);
+  });
+
+  it("without a word gets its BYE on another connection", async () => {
+    await world.talk();
+    const [dead] = world.gateway.sockets;
+    world.gateway.script = ({ socket }) => socket === dead;
+    await world.ended();
+    await world.until("BYE");
+    await world.pass(4_000);
+    const again = await world.until("BYE", 2);
+    expect(again.socket).not.toBe(dead);
+    expect(seqOf(again)).toBe(3);
+    await world.gone();
+  });
+
+  it("gets its CANCEL again when that was lost", async () => {
+    world.gateway.script = ({ method }) => method === "CANCEL";
+    await world.dial();
+    await world.reply(await world.until("INVITE"), 180);
+    await world.untilNews("trying", "ringing");
+    await world.gatewayGone();
+    await world.ended();
+    world.gatewayBack();
+    await world.pass(4_000);
+    await world.until("CANCEL");
+    world.gateway.script = () => false;
+    await world.inside(() => world.gateway.drop());
+    await world.pass(4_000);
+    await world.until("CANCEL", 2);
+    await world.gone();
+  });
+
+  it("each time that it is called again, while it rings, is not called for ever", async () => {
+    world.gateway.script = (request) => {
+      if (request.method !== "INVITE") return false;
+      world.gateway.reply(request, 100);
+      queueMicrotask(() => world.gateway.drop());
+      return true;
+    };
+    await world.dial();
+    await world.passes(20_000, 500);
+    await vi.waitFor(() => expect(lastNews()).toMatchObject({ error: { name: "trunkUnreachable" } }));
+    expect(world.gateway.all("INVITE")).toHaveLength(3);
+    await world.gone();
+  });
+
+  it("each time that it has answered is not asked all the time", async () => {
+    await world.talk();
+    world.gateway.script = (request) => {
+      if (request.method !== "INVITE") return false;
+      world.gateway.reply(request, 200, { body: answer });
+      queueMicrotask(() => world.gateway.drop());
+      return true;
+    };
+    await world.inside(() => world.gateway.drop());
+    await world.until("INVITE", 2);
+    await world.passes(20_000, 1_000);
+    expect(world.gateway.asked.length).toBeLessThan(10);
   });
 
   it("while it rings is called again, and another trunk is not asked", async () => {
@@ -304,6 +409,23 @@ describe("once a minute", () => {
 });
 
 describe("a session that cannot be reached", () => {
+  it("nor the gateway, does not keep the alarm ringing", async () => {
+    await world.talk();
+    await world.gatewayGone();
+    world.says = () => "throw";
+    await world.passes(120_000, 3_100);
+    const alarm = await world.inside((_, { storage }) => storage.getAlarm());
+    expect(alarm).toBeGreaterThan(world.now);
+  });
+
+  it("because it hangs, does not keep the leg from its other work", async () => {
+    await world.talk();
+    vi.mocked(CallSession.prototype.isOn).mockImplementation(() => new Promise(() => {}));
+    await world.pass(60_000);
+    await world.pass(60_000);
+    await world.until("OPTIONS", 2);
+  });
+
   it("is told three times, then again and again until it knows", async () => {
     let refused = 0;
     world.says = (what) => {

@@ -8,7 +8,7 @@ beforeEach(() => {
   world = new World();
 });
 afterEach(() => {
-  expect(world.gateway.wrong).toEqual([]);
+  expect(world.wrong).toEqual([]);
   vi.restoreAllMocks();
 });
 

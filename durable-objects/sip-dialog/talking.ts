@@ -7,9 +7,14 @@ import { agreedByRequest } from "../../core/telephony/sip/session-timer";
 import { relayBody, relayType, tonesOf } from "../../core/telephony/sip/tones";
 import { statusOf, type UserAgent } from "../../core/telephony/sip/user-agent";
 import { callHeadersOf } from "../../core/telephony/sip/words";
+import { serverLimits } from "../../protocol";
 import type { Talk } from "./leg-data";
 import type { Line, Phase } from "./line";
 import { Negotiation } from "./negotiation";
+
+const answerMs = serverLimits.trunkAnswerSeconds * 1_000;
+/** How often BYE is said to a far end that finds it out of order. */
+const mostByes = 5;
 
 /** An answered call on one connection. */
 export class Talking implements Phase {
@@ -19,7 +24,9 @@ export class Talking implements Phase {
   #agent: UserAgent | null = null;
   #dialog: CallDialog | null = null;
   #sounding = false;
-  #parting = false;
+  /** How often it was said. */
+  #byes = 0;
+  #partBy: number | null = null;
 
   constructor(line: Line, talk: Talk) {
     this.#line = line;
@@ -52,20 +59,35 @@ export class Talking implements Phase {
   }
 
   due(): number[] {
-    return this.negotiation.due();
+    return [...this.negotiation.due(), ...(this.#partBy === null ? [] : [this.#partBy])];
   }
 
   tick(): void {
     this.negotiation.tick();
+    if (this.#partBy === null || this.#line.clock() < this.#partBy) return;
+    this.#partBy = null;
+    this.#line.drop("no answer to BYE");
   }
 
   part(): void {
-    if (!this.#dialog || this.#parting) return;
-    this.#parting = true;
+    if (!this.#dialog || this.#byes > 0) return;
     this.negotiation.close();
+    this.#partBy = this.#line.clock() + answerMs;
+    this.#bye(this.#dialog);
+  }
+
+  #bye(dialog: CallDialog): void {
+    this.#byes += 1;
     const done = () => this.#line.parted();
-    // Whatever is said to that, it was heard.
-    this.#dialog.bye({ onAccept: done, onReject: done, onRedirect: done });
+    dialog.bye({
+      onAccept: done,
+      onRedirect: done,
+      onReject: ({ message }) => {
+        // Out of order: the far end has seen a higher CSeq. Whatever else it says, it has heard it.
+        if (message.statusCode === 500 && this.#byes < mostByes) this.#bye(dialog);
+        else done();
+      },
+    });
   }
 
   snapshot(): void {
@@ -136,7 +158,7 @@ export class Talking implements Phase {
   sound(): void {
     const dialog = this.#dialog;
     const key = this.#talk.tones[0];
-    if (!dialog || this.#sounding || this.#parting || key === undefined) return;
+    if (!dialog || this.#sounding || this.#byes > 0 || key === undefined) return;
     this.#sounding = true;
     this.#talk.tones = this.#talk.tones.slice(1);
     const content = relayBody(key);

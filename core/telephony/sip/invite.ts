@@ -37,12 +37,14 @@ export interface InviteEvents {
   answered(dialog: CallDialog, response: IncomingResponseMessage): void;
   /** `silent`: nobody has answered, and sip.js gave up. */
   refused(response: IncomingResponseMessage, silent: boolean): void;
+  /** The CANCEL was heard: a final answer follows. */
+  canceled?(): void;
 }
 
 export class Invite {
   readonly request: OutgoingRequestMessage;
   readonly #agent: UserAgent;
-  readonly #events: InviteEvents;
+  #events: InviteEvents;
   #client: OutgoingInviteRequest | null = null;
   #canceled: "wanted" | "sent" | null = null;
   /** There was a provisional answer to what was sent last. */
@@ -95,6 +97,19 @@ export class Invite {
     if (this.#proceeding) this.#sendCancel();
   }
 
+  /** Another one has its turn: whatever comes of this one is ended. `done`: nothing comes any more. */
+  giveUp(done: () => void): void {
+    this.#events = {
+      progress: () => {},
+      answered: (dialog) => {
+        dialog.ack();
+        dialog.bye({ onAccept: done, onReject: done, onRedirect: done });
+      },
+      refused: done,
+    };
+    this.cancel();
+  }
+
   get proceeding(): boolean {
     return this.#proceeding;
   }
@@ -112,6 +127,7 @@ export class Invite {
   /** sip.js passes over provisional answers without a tag or a Contact: gateways send them. */
   #watch(response: IncomingResponseMessage): void {
     const status = response.statusCode ?? 0;
+    if (response.method === "CANCEL" && response.viaBranch === this.request.branch) this.#events.canceled?.();
     if (!this.#isMine(response) || this.#dialog) return;
     this.#proceeding = status < 200;
     if (!this.#proceeding) return;
@@ -136,6 +152,7 @@ export function cancelStored(agent: UserAgent, { target, from, ...invite }: Stor
   const request = agent.core.makeOutgoingRequestMessage("CANCEL", targetUri, fromUri, targetUri, options);
   request.branch = branch;
   return new Promise((resolve) => {
-    agent.core.request(request, { onAccept: () => resolve(), onReject: () => resolve() });
+    const done = () => resolve();
+    agent.core.request(request, { onAccept: done, onReject: done, onRedirect: done });
   });
 }

@@ -155,9 +155,11 @@ export class UserAgent {
       return;
     }
     const challenged = message.statusCode === 401 || message.statusCode === 407;
-    this.#withoutCredentials = this.isGivenUp?.(message) ?? false;
-    if (challenged && !this.#withoutCredentials) this.#password ??= await this.#settings.password();
+    const isGivenUp = () => this.isGivenUp?.(message) ?? false;
+    if (challenged && !isGivenUp()) this.#password ??= await this.#settings.password();
     if (this.#closed) return;
+    // It may have been given up while the password was being opened.
+    this.#withoutCredentials = isGivenUp();
     this.watch?.(message);
     this.core.receiveIncomingResponseFromTransport(message);
   }

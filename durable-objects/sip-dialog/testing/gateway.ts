@@ -156,9 +156,9 @@ export class Gateway {
     const message = this.#parse(text, socket);
     if (!message) return;
     this.got.push(message);
-    if (message.status > 0 || this.mute) return;
+    if (message.status > 0) return;
     this.#inspect(message);
-    if (message.method === "ACK") return;
+    if (message.method === "ACK" || this.mute) return;
     if (this.#challenges(message) || this.script(message)) return;
     if (message.method !== "INVITE") this.reply(message, 200);
     if (message.method === "CANCEL") {

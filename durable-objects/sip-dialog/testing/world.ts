@@ -62,8 +62,11 @@ export class World {
   /** What the session says to news of that kind; `throw` for one that cannot be reached. */
   says: (what: string) => Result<null> | "throw" = () => ok(null);
   on = true;
-  now = 1_800_000_000_000;
+  /** So far away that no alarm rings by itself. */
+  now = 4_000_000_000_000;
   #seq = 0;
+
+  readonly #warned = vi.spyOn(console, "warn");
 
   constructor() {
     vi.spyOn(globalThis, "fetch").mockImplementation(this.gateway.fetch as typeof fetch);
@@ -84,6 +87,16 @@ export class World {
       return said.ok ? ok({ time: 0 }) : said;
     });
     vi.spyOn(CallSession.prototype, "isOn").mockImplementation(async () => this.on);
+  }
+
+  /** What the gateway has found wrong, and alarms that ring again and again. */
+  get wrong(): string[] {
+    return [...this.gateway.wrong, ...this.warnings("sip.overdue")];
+  }
+
+  warnings(event: string): string[] {
+    const lines = this.#warned.mock.calls.map(([line]) => String(line));
+    return lines.filter((line) => line.includes(`"${event}"`));
   }
 
   get stub() {
@@ -176,6 +189,23 @@ export class World {
     this.now += ms;
     await this.inside(() => {});
     await runDurableObjectAlarm(this.stub);
+  }
+
+  /** So does more of it, in steps. */
+  async passes(ms: number, step = 4_000): Promise<void> {
+    for (let passed = 0; passed < ms; passed += step) await this.pass(Math.min(step, ms - passed));
+  }
+
+  /** Nobody can connect. */
+  async gatewayGone(): Promise<void> {
+    const tried = this.gateway.asked.length;
+    this.gateway.connect = () => Promise.reject(new TypeError("refused"));
+    await this.inside(() => this.gateway.drop());
+    await this.untilConnected(tried + 1);
+  }
+
+  gatewayBack(): void {
+    this.gateway.connect = null;
   }
 
   /** The server crashes: nobody says good-bye, and what was not stored is gone. */
