@@ -243,6 +243,39 @@ describe("a password", () => {
     await world.gone();
   });
 
+  it.each([
+    ["first", ["MD5", "SHA-256"]],
+    ["last", ["SHA-256", "MD5"]],
+  ])("answers the challenge that it can, where that comes %s", async (_, algorithms) => {
+    world.gateway.script = (request) => {
+      if (request.method !== "INVITE" || headerOf(request, "proxy-authorization")) return false;
+      const headers = algorithms.map(
+        (name) => `Proxy-Authenticate: Digest realm="r", nonce="${name}", qop="auth", algorithm=${name}`,
+      );
+      world.gateway.reply(request, 407, { headers });
+      return true;
+    };
+    await world.dial();
+    expect(headerOf(await world.until("INVITE", 2), "proxy-authorization")).toContain('nonce="MD5"');
+  });
+
+  it("answers a proxy and then the far end, each once", async () => {
+    let asked = 0;
+    world.gateway.script = (request) => {
+      if (request.method !== "INVITE") return false;
+      asked += 1;
+      const [status, name] = asked % 2 ? [407, "Proxy-Authenticate"] : [401, "WWW-Authenticate"];
+      world.gateway.reply(request, status ?? 0, { headers: [`${name}: Digest realm="${name}", nonce="n"`] });
+      return true;
+    };
+    await world.dial();
+    const last = await world.until("INVITE", 3);
+    expect(headerOf(last, "proxy-authorization")).toContain('realm="Proxy-Authenticate"');
+    expect(headerOf(last, "authorization")).toContain('realm="WWW-Authenticate"');
+    await world.untilNews("ended");
+    expect(world.gateway.all("INVITE")).toHaveLength(3);
+  });
+
   it("is not opened for a trunk that does not ask", async () => {
     const password = { ciphertext: "AAAA", iv: "AAAA" };
     await world.talk({ dial: { trunks: [await trunk({ password })] } });

@@ -74,6 +74,20 @@ describe("an object that crashes", () => {
     expect(world.gateway.asked.map(({ url }) => url)).toEqual(["https://gw.test/ws", "https://gw.test/ws"]);
   });
 
+  it("while it rings waits for the answer to its CANCEL before it calls again, but not for long", async () => {
+    await world.dial();
+    await world.reply(await world.until("INVITE"), 180);
+    await world.untilNews("trying", "ringing");
+    await world.crash();
+    world.gateway.script = ({ method }) => method === "CANCEL";
+    await world.pass(10_000);
+    await world.until("CANCEL");
+    await world.pass(1_999);
+    expect(world.gateway.all("INVITE")).toHaveLength(1);
+    await world.pass(1);
+    await world.until("INVITE", 2);
+  });
+
   it("while it rings cancels what it had sent, and no more, when the call has ended meanwhile", async () => {
     world.gateway.credentials = { user: "alice", password: "s3cret" };
     await world.dial();

@@ -192,6 +192,76 @@ describe("what the caller wants in a call", () => {
     await world.gone();
   });
 
+  it("a tone that is challenged when the call ends takes no CSeq twice", async () => {
+    let challenged = false;
+    world.gateway.script = (request) => {
+      if (request.method !== "INFO") return false;
+      if (!challenged)
+        world.gateway.reply(request, 407, { headers: ['Proxy-Authenticate: Digest realm="r", nonce="n"'] });
+      challenged = true;
+      return true;
+    };
+    await world.talk();
+    await world.deliver({ event: "dtmf", keys: "1" });
+    const info = await world.until("INFO", 2);
+    await world.ended();
+    expect(seqOf(await world.until("BYE"))).toBe(seqOf(info) + 1);
+    await world.gone();
+  });
+
+  it("its end is said again to a far end that finds it out of order", async () => {
+    await world.talk();
+    world.gateway.script = (request) => {
+      if (request.method !== "BYE" || seqOf(request) > 3) return false;
+      world.gateway.reply(request, 500);
+      return true;
+    };
+    await world.ended();
+    expect(seqOf(await world.until("BYE", 3))).toBe(4);
+    await world.gone();
+  });
+
+  it("its end is said five times at most", async () => {
+    await world.talk();
+    world.gateway.script = (request) => {
+      if (request.method === "BYE") world.gateway.reply(request, 500);
+      return request.method === "BYE";
+    };
+    await world.ended();
+    await world.gone();
+    expect(world.gateway.all("BYE")).toHaveLength(5);
+  });
+
+  it("hold is asked for a few times of a far end that is in trouble", async () => {
+    await world.talk();
+    world.gateway.script = (request) => {
+      if (request.method === "INVITE") world.gateway.reply(request, 503);
+      return request.method === "INVITE";
+    };
+    await world.deliver(held(true));
+    await world.until("ACK", 2);
+    for (const count of [3, 4, 5]) {
+      await world.pass(10_000);
+      await world.until("ACK", count);
+    }
+    await world.pass(60_000);
+    expect(world.gateway.all("INVITE")).toHaveLength(5);
+    expect(await world.deliver()).toHaveLength(1);
+  });
+
+  it("and all of it with the password, where everything is challenged", async () => {
+    world.gateway.credentials = { user: "alice", password: "s3cret", inCall: true };
+    await world.talk();
+    await world.deliver(held(true));
+    await world.reply(await world.until("INVITE", 4), 200, { body: answer });
+    await world.until("ACK", 2);
+    await world.deliver({ event: "dtmf", keys: "12" });
+    await world.until("INFO", 4);
+    await world.ended();
+    await world.until("BYE", 2);
+    await world.gone();
+  });
+
   it("is heard once, however often it is delivered", async () => {
     await world.talk();
     const frame = {
@@ -323,6 +393,41 @@ describe("what the far end wants in a call", () => {
     await world.request("ACK", invite, 1);
     await world.deliver(held(true));
     await world.until("INVITE", 2);
+  });
+
+  it("hold that the caller does not answer is taken back", async () => {
+    const invite = await world.talk();
+    const on = sdp(2, { name: "far", port: 30_000, direction: "sendonly" });
+    await world.request("INVITE", invite, 1, { body: on });
+    await world.untilOperation(2);
+    await world.pass(10_000);
+    const media = { held: false, muted: false, video: "off" };
+    expect(await world.untilOperation(3)).toEqual({ op: "media", media });
+  });
+
+  it("is answered by the caller when nobody waits for it any more: that is not offered instead", async () => {
+    const invite = await world.talk();
+    await world.request("INVITE", invite, 1, { body: sdp(2, { name: "far", port: 30_002 }) });
+    await world.untilOperation(1);
+    await world.inside(() => world.gateway.drop());
+    await world.reply(await world.until("INVITE", 2), 200, { body: answer });
+    await world.until("ACK", 2);
+    await world.deliver(described("answer", sdp(3, { name: "late" })), held(true));
+    expect((await world.until("INVITE", 3)).body).not.toContain("late");
+  });
+
+  it("without its ACK ends the call after 32 seconds", async () => {
+    const invite = await world.talk({ headers: ["Session-Expires: 90;refresher=uac"] });
+    const headers = ["Session-Expires: 90;refresher=uas", "Supported: timer"];
+    await world.request("INVITE", invite, 1, { body: answer, headers });
+    await world.answersTo("INVITE");
+    await world.pass(31_999);
+    expect(world.gateway.all("BYE")).toEqual([]);
+    await world.pass(1);
+    await world.until("BYE");
+    await world.untilNews("answered", "ended");
+    expect(world.news.at(-1)).toMatchObject({ cause: "failure", error: { sip: { status: 408 } } });
+    await world.gone();
   });
 
   it.each<[string, string, string]>([

@@ -1,6 +1,6 @@
 import type { IncomingRequestMessage } from "sip.js/lib/core/messages/incoming-request-message.js";
 import type { IncomingByeRequest } from "sip.js/lib/core/messages/methods/bye.js";
-import type { IncomingInfoRequest } from "sip.js/lib/core/messages/methods/info.js";
+import type { IncomingInfoRequest, OutgoingInfoRequest } from "sip.js/lib/core/messages/methods/info.js";
 import { CallDialog } from "../../core/telephony/sip/call-dialog";
 import { type SipStatus, sipError } from "../../core/telephony/sip/failures";
 import { agreedByRequest } from "../../core/telephony/sip/session-timer";
@@ -23,7 +23,7 @@ export class Talking implements Phase {
   readonly negotiation: Negotiation;
   #agent: UserAgent | null = null;
   #dialog: CallDialog | null = null;
-  #sounding = false;
+  #sounding: OutgoingInfoRequest | null = null;
   /** How often it was said. */
   #byes = 0;
   #partBy: number | null = null;
@@ -91,7 +91,10 @@ export class Talking implements Phase {
   }
 
   snapshot(): void {
-    if (this.#dialog) this.#talk.dialog = this.#dialog.stored();
+    if (!this.#dialog) return;
+    // Its CSeq grows when it is challenged, which sip.js does not write down.
+    if (this.#sounding) this.#dialog.hasSent(this.#sounding.message.cseq);
+    this.#talk.dialog = this.#dialog.stored();
   }
 
   #take(agent: UserAgent, dialog: CallDialog): void {
@@ -159,10 +162,9 @@ export class Talking implements Phase {
     const dialog = this.#dialog;
     const key = this.#talk.tones[0];
     if (!dialog || this.#sounding || this.#byes > 0 || key === undefined) return;
-    this.#sounding = true;
     this.#talk.tones = this.#talk.tones.slice(1);
     const content = relayBody(key);
-    const sent = dialog.info(
+    this.#sounding = dialog.info(
       {
         onAccept: () => done(),
         onRedirect: () => done(),
@@ -174,8 +176,8 @@ export class Talking implements Phase {
       { body: { contentDisposition: "render", contentType: relayType, content } },
     );
     const done = () => {
-      dialog.hasSent(sent.message.cseq);
-      this.#sounding = false;
+      this.snapshot();
+      this.#sounding = null;
       this.sound();
     };
   }

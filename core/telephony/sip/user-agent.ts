@@ -145,7 +145,7 @@ export class UserAgent {
     this.#settings.heard?.();
     // A keep-alive.
     if (/^[\r\n\0]*$/.test(text)) return;
-    const message = Parser.parseMessage(text, this.#loggers.getLogger("carillon"));
+    const message = Parser.parseMessage(withMd5(text), this.#loggers.getLogger("carillon"));
     if (!message?.via || !message.from || !message.to || !message.callId || !message.cseq) {
       this.#settings.log("sip.message.unreadable", { size: text.length });
       return;
@@ -158,6 +158,7 @@ export class UserAgent {
     const isGivenUp = () => this.isGivenUp?.(message) ?? false;
     if (challenged && !isGivenUp()) this.#password ??= await this.#settings.password();
     if (this.#closed) return;
+    if (challenged) this.#answerBoth(message);
     // It may have been given up while the password was being opened.
     this.#withoutCredentials = isGivenUp();
     this.watch?.(message);
@@ -184,6 +185,13 @@ export class UserAgent {
     else reply(405);
   }
 
+  /** A proxy and the far end may each ask for credentials, one after the other: sip.js answers one of them. */
+  #answerBoth({ method, viaBranch, statusCode }: IncomingResponseMessage): void {
+    const client = this.core.userAgentClients.get(viaBranch + method);
+    const given = statusCode === 401 ? "Authorization" : "Proxy-Authorization";
+    if (client && !client.message.headers[given]) Reflect.set(client, "challenged", false);
+  }
+
   #credentials(): DigestAuthentication | undefined {
     if (this.#password === undefined || this.#withoutCredentials) return undefined;
     return new DigestAuthentication(this.#loggers, undefined, this.#settings.trunk.user, this.#password);
@@ -192,6 +200,15 @@ export class UserAgent {
 
 export function statusOf(message: IncomingResponseMessage): SipStatus {
   return { status: message.statusCode ?? 0, reason: message.reasonPhrase ?? "" };
+}
+
+/** Of several challenges sip.js takes the last: it gets the one that it can answer. */
+function withMd5(text: string): string {
+  if (!/^SIP\/2\.0 40[17] /.test(text)) return text;
+  const challenge = /^(?:www|proxy)-authenticate *:.*\r\n/gim;
+  const isMd5 = (line: string) => /algorithm *= *"?MD5\b(?!-)/i.test(line) || !/algorithm *=/i.test(line);
+  const all = text.match(challenge) ?? [];
+  return all.some(isMd5) ? text.replace(challenge, (line) => (isMd5(line) ? line : "")) : text;
 }
 
 function required(uri: URI | undefined): URI {

@@ -42,8 +42,8 @@ export class Gateway {
   connect: ((url: string) => Promise<Response> | Response) | null = null;
   /** What a request is answered with. `true`: it was answered. */
   script: (request: Sip) => boolean = () => false;
-  /** Set, INVITE and OPTIONS are challenged. */
-  credentials: { user: string; password: string; status?: 401 | 407 } | null = null;
+  /** Set, INVITE and OPTIONS are challenged; where asked for, also what comes within a call, but for CANCEL. */
+  credentials: { user: string; password: string; status?: 401 | 407; inCall?: boolean } | null = null;
   /** Says nothing at all. */
   mute = false;
   protocol: string | null = "sip";
@@ -233,7 +233,9 @@ export class Gateway {
 
   #challenges(request: Sip): boolean {
     const { credentials } = this;
-    if (!credentials || !["INVITE", "OPTIONS"].includes(request.method) || tagOf(request, "to")) return false;
+    if (!credentials || request.method === "CANCEL") return false;
+    const isInCall = tagOf(request, "to") !== "";
+    if (isInCall ? !credentials.inCall : !["INVITE", "OPTIONS"].includes(request.method)) return false;
     const { user, password, status = 407 } = credentials;
     const given = headerOf(request, status === 407 ? "proxy-authorization" : "authorization");
     const field = (name: string) => new RegExp(`[ ,]${name}="?([^",]+)`).exec(given)?.[1] ?? "";
