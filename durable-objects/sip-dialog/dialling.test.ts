@@ -203,6 +203,46 @@ describe("what the network says", () => {
     await world.gone();
   });
 
+  it("is no call with a huge description", async () => {
+    await world.dial();
+    const huge = answer + "a=x:y\r\n".repeat(10_000);
+    const invite = await world.until("INVITE");
+    await world.reply(invite, 183, { body: huge });
+    await world.reply(invite, 200, { body: huge });
+    await world.until("ACK");
+    await world.until("BYE");
+    await world.untilNews("trying", "ended");
+    expect(lastNews()).toMatchObject({ cause: "failure", error: { name: "sipFailed" } });
+    await world.gone();
+  });
+
+  it.each([
+    ["without a Contact", []],
+    ["with one that cannot be written", ["Contact: <sip:100%25@192.0.2.9>"]],
+  ])("is no call %s", async (_, contact) => {
+    await world.dial();
+    const invite = await world.until("INVITE");
+    const copied = ["via", "from", "call-id", "cseq"].map((name) => `${name}: ${headerOf(invite, name)}`);
+    const to = `To: ${headerOf(invite, "to")};tag=far`;
+    const more = ["Content-Type: application/sdp", `Content-Length: ${answer.length}`, "", answer];
+    const text = ["SIP/2.0 200 OK", ...copied, to, ...contact, ...more].join("\r\n");
+    await world.inside(() => world.gateway.raw(text));
+    await world.untilNews("ended");
+    expect(lastNews()).toMatchObject({ cause: "failure", error: { sip: { status: 200 } } });
+    await world.gone();
+    expect(world.gateway.all("BYE")).toHaveLength(contact.length);
+    // They have no route, which the gateway misses.
+    world.gateway.wrong.length = 0;
+  });
+
+  it("rings once, however often it says so", async () => {
+    await world.dial();
+    const invite = await world.until("INVITE");
+    for (let count = 0; count < 50; count += 1) await world.reply(invite, 180);
+    await world.reply(invite, 486);
+    await world.untilNews("trying", "ringing", "ended");
+  });
+
   it("that is no SIP is passed over", async () => {
     await world.dial();
     const invite = await world.until("INVITE");

@@ -2,6 +2,7 @@ import type { IncomingResponseMessage } from "sip.js/lib/core/messages/incoming-
 import type { CallDialog } from "../../core/telephony/sip/call-dialog";
 import { causeOf, isTrunksFault, sipError } from "../../core/telephony/sip/failures";
 import { cancelStored, Invite, type StoredInvite } from "../../core/telephony/sip/invite";
+import { isTooLong } from "../../core/telephony/sip/sdp";
 import { minimumOf, offeredTimer } from "../../core/telephony/sip/session-timer";
 import { statusOf, type UserAgent } from "../../core/telephony/sip/user-agent";
 import { callHeadersOf, fromOf, headerLines, targetOf } from "../../core/telephony/sip/words";
@@ -167,6 +168,7 @@ export class Dialling implements Phase {
     if (status !== 180 && status !== 183) return;
     this.#rings = true;
     const sdp = response.body;
+    if (isTooLong(sdp)) return;
     if (!sdp) {
       if (!this.#told) this.#line.say({ news: "ringing" });
       this.#told = true;

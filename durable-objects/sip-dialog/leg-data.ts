@@ -10,6 +10,8 @@ import type { Dial } from "./rpc";
 
 /** How long a gateway that went away is waited for. */
 export const gatewayMs = serverLimits.gatewaySeconds * 1_000;
+/** A session that cannot be told for so long is not told. */
+export const tellMs = 24 * 3_600_000;
 const farewellMs = serverLimits.farewellMinutes * 60_000;
 /** No phone rings for longer: proxies give an INVITE up after three minutes (RFC 3261, 16.6). */
 const ringsMs = 5 * 60_000;

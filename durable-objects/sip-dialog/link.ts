@@ -41,6 +41,8 @@ export class Link {
   #connecting = false;
   /** Connections that did not last, one after the other, and when the next one is due. */
   #attempts = 0;
+  /** It does, as far as is known. */
+  #answersOptions = true;
   #retryAt: number | null = null;
 
   constructor(means: LinkMeans) {
@@ -129,12 +131,20 @@ export class Link {
     const connection = this.#connection;
     if (!connection) return;
     connection.asked ??= this.#means.clock();
-    void connection.agent.options();
+    void connection.agent.options().then(({ status }) => {
+      // What sip.js says itself when nobody has answered.
+      if (status !== 408) this.#answersOptions = true;
+    });
   }
 
   tick(): void {
-    const asked = this.#connection?.asked;
-    if (asked !== undefined && this.#means.clock() >= asked + answerMs) this.drop("no answer to OPTIONS");
+    const connection = this.#connection;
+    if (connection?.asked === undefined || this.#means.clock() < connection.asked + answerMs) return;
+    connection.asked = undefined;
+    if (!this.#answersOptions) return;
+    // Once more than that it is not asked for something that it may not know.
+    this.#answersOptions = false;
+    this.drop("no answer to OPTIONS");
   }
 
   /** A connection that has worked is replaced at once, but not again and again. */

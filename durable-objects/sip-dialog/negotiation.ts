@@ -2,7 +2,7 @@ import type { IncomingResponseMessage } from "sip.js/lib/core/messages/incoming-
 import type { IncomingInviteRequest } from "sip.js/lib/core/messages/methods/invite.js";
 import type { CallDialog } from "../../core/telephony/sip/call-dialog";
 import type { SipStatus } from "../../core/telephony/sip/failures";
-import { held, isHeld, isRefresh, versionOf, withVersion } from "../../core/telephony/sip/sdp";
+import { held, isHeld, isRefresh, isTooLong, versionOf, withVersion } from "../../core/telephony/sip/sdp";
 import {
   agreedByAnswer,
   agreedByRequest,
@@ -131,6 +131,10 @@ export class Negotiation {
   /** A re-INVITE of the far end. While one of ours is under way, sip.js has answered it with 491. */
   hear(request: IncomingInviteRequest): void {
     const offer = request.message.body;
+    if (isTooLong(offer)) {
+      request.reject({ statusCode: 488 });
+      return;
+    }
     if (!offer) {
       // It wants an offer, which its ACK will answer.
       this.#offered = true;
@@ -152,7 +156,7 @@ export class Negotiation {
   /** The ACK of our answer; with a description where that was an offer. */
   acknowledged(sdp: string): void {
     this.#ackBy = null;
-    if (this.#offered && sdp) {
+    if (this.#offered && sdp && !isTooLong(sdp)) {
       this.#talk.remote = sdp;
       this.#tellHold(isHeld(sdp) && !this.#talk.held);
     }
@@ -223,6 +227,10 @@ export class Negotiation {
   ): void {
     const talk = this.#talk;
     const answer = message.body;
+    if (isTooLong(answer)) {
+      this.#lost({ status: 488, reason: "Answer Too Long" });
+      return;
+    }
     this.#refusals = 0;
     Object.assign(talk, { local: said, sent, heldSent: wanted, refreshed: this.#line.clock() });
     talk.timer = agreedByAnswer(message.getHeader("session-expires") ?? message.getHeader("x"));

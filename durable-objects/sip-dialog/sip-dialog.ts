@@ -5,6 +5,7 @@ import { log } from "../../core/log";
 import { Alarm } from "../../core/scheduler";
 import type { CallDialog } from "../../core/telephony/sip/call-dialog";
 import { causeOf, sipError } from "../../core/telephony/sip/failures";
+import { isTooLong } from "../../core/telephony/sip/sdp";
 import { agreedByAnswer } from "../../core/telephony/sip/session-timer";
 import type { UserAgent } from "../../core/telephony/sip/user-agent";
 import { callHeadersOf } from "../../core/telephony/sip/words";
@@ -25,6 +26,7 @@ import {
   type LegData,
   newLeg,
   newTalk,
+  tellMs,
 } from "./leg-data";
 import { type Line, type Phase, randomToken } from "./line";
 import { Link } from "./link";
@@ -238,14 +240,15 @@ export class SipDialog extends DurableObject<Env> {
     const leg = this.#required();
     const { agent } = this.#link;
     if (!agent) return;
+    const sdp = isTooLong(response.body) ? "" : response.body;
     const headers = callHeadersOf(response);
     const timer = agreedByAnswer(response.getHeader("session-expires") ?? response.getHeader("x"));
-    const talk = newTalk(dialog.stored(), leg.dial.offer, response.body, timer, this.clock());
+    const talk = newTalk(dialog.stored(), leg.dial.offer, sdp, timer, this.clock());
     delete leg.invite;
     delete leg.lost;
     leg.talk = talk;
-    if (response.body && !leg.over) {
-      const description = { type: "answer", sdp: response.body } as const;
+    if (sdp && !leg.over) {
+      const description = { type: "answer", sdp } as const;
       talk.news = { news: "answered", description, ...(headers && { headers }) };
     }
     const talking = new Talking(this.#line(), talk);
@@ -256,8 +259,8 @@ export class SipDialog extends DurableObject<Env> {
       // The CANCEL came too late.
       leg.over.farewell = true;
       talking.part();
-    } else if (!response.body) {
-      const error = sipError({ status: 200, reason: "OK" }, "the answer has no description");
+    } else if (!sdp) {
+      const error = sipError({ status: 200, reason: "OK" }, "the answer has no description, or a huge one");
       this.#end({ news: { news: "ended", cause: "failure", error }, farewell: true });
     } else this.#reporter.tell();
     this.#wake();
@@ -329,7 +332,11 @@ export class SipDialog extends DurableObject<Env> {
   #tick(): void {
     const now = this.clock();
     const leg = this.#required();
-    if (!leg.over && leg.lost !== undefined && now >= leg.lost + gatewayMs) {
+    if (leg.over?.news && now >= leg.over.since + tellMs) {
+      this.#log("warn", "sip.tell.given-up");
+      delete leg.over.news;
+      this.#finish();
+    } else if (!leg.over && leg.lost !== undefined && now >= leg.lost + gatewayMs) {
       const error = errorBody("trunkUnreachable", { detail: "the gateway went away in the call" });
       this.#end({ news: { news: "ended", cause: "failure", error }, farewell: true });
     } else if (!leg.over && !leg.talk && now >= leg.dial.until + graceMs) {
@@ -349,7 +356,7 @@ export class SipDialog extends DurableObject<Env> {
     if (!leg || this.#probeAt === null || now < this.#probeAt) return;
     this.#probeAt = now + probeMs;
     if (leg.over) return;
-    this.#link.ask();
+    if (leg.talk) this.#link.ask();
     const { applicationKey, callId } = leg.dial;
     const asked = inTime(async () => callSession(this.env, applicationKey, callId).isOn());
     const looked = asked

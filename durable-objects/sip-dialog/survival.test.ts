@@ -412,6 +412,20 @@ describe("once a minute", () => {
     expect(await world.deliver()).toHaveLength(1);
   });
 
+  it("one that never answers that is connected to again once", async () => {
+    await world.talk();
+    world.gateway.script = (request) => {
+      if (request.method === "INVITE") world.gateway.reply(request, 200, { body: answer });
+      return request.method === "INVITE" || request.method === "OPTIONS";
+    };
+    for (let minutes = 0; minutes < 5; minutes += 1) {
+      await world.pass(56_000);
+      await world.pass(4_000);
+    }
+    await world.until("OPTIONS", 3);
+    expect(world.gateway.asked).toHaveLength(2);
+  });
+
   it("a call that is gone is looked for, and ended with BYE", async () => {
     await world.talk();
     world.on = false;
@@ -458,6 +472,30 @@ describe("a session that cannot be reached", () => {
     await world.pass(90_000);
     await world.untilNews("answered", "ended");
     await world.gone();
+  });
+
+  it("for a day is not told", async () => {
+    world.says = (what) => (what === "ended" ? "throw" : { ok: true, value: null });
+    const invite = await world.talk();
+    await world.request("BYE", invite, 1);
+    await world.answersTo("BYE");
+    await world.passes(24 * 3_600_000 - 60_000, 3_600_000);
+    expect(await world.inside((_, { storage }) => [...storage.kv.list()].length)).toBe(1);
+    await world.pass(60_000);
+    await world.gone();
+    expect(lastNews()?.news).toBe("answered");
+  });
+
+  it("is not told more than it can be told of later", async () => {
+    world.says = () => "throw";
+    await world.dial();
+    const invite = await world.until("INVITE");
+    await world.reply(invite, 200, { body: answer });
+    await world.until("ACK");
+    for (let seq = 1; seq <= 101; seq += 1)
+      await world.request("INFO", invite, seq, { body: "5", type: "application/dtmf" });
+    const answers = await world.answersTo("INFO", 101);
+    expect(answers.map(({ status }) => status)).toEqual([...Array(100).fill(200), 503]);
   });
 
   it("hears what has happened in its order", async () => {

@@ -443,6 +443,7 @@ describe("what the far end wants in a call", () => {
 
   it.each<[string, number, { body?: string; type?: string; headers?: string[] }]>([
     ["INFO", 200, {}],
+    ["INVITE", 488, { body: sdp(2) + "a=x:y\r\n".repeat(10_000) }],
     ["INFO", 415, { body: "<x/>", type: "application/media_control+xml" }],
     ["OPTIONS", 200, {}],
     ["UPDATE", 200, { headers: ["Session-Expires: 300;refresher=uac"] }],

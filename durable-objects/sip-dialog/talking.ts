@@ -15,6 +15,8 @@ import { Negotiation } from "./negotiation";
 const answerMs = serverLimits.trunkAnswerSeconds * 1_000;
 /** How often BYE is said to a far end that finds it out of order. */
 const mostByes = 5;
+/** Operations that wait for a session which cannot be reached. */
+const mostWaiting = 100;
 
 /** An answered call on one connection. */
 export class Talking implements Phase {
@@ -128,6 +130,10 @@ export class Talking implements Phase {
     const tones = message.body ? tonesOf(message.getHeader("content-type"), message.body) : "";
     if (tones === undefined) {
       request.reject({ statusCode: 415, extraHeaders: ["Accept: application/dtmf-relay, application/dtmf"] });
+      return;
+    }
+    if (this.#line.leg.outbox.length >= mostWaiting) {
+      request.reject({ statusCode: 503 });
       return;
     }
     if (tones) this.#line.operate({ op: "dtmf", keys: tones });

@@ -89,6 +89,12 @@ export class CallDialog extends SessionDialog {
     if (this.signalingState === "HaveLocalOffer") this.signalingStateTransition(answered());
   }
 
+  /** Whether what is written down can be taken up again. */
+  get isReadable(): boolean {
+    const { localUri, remoteUri, remoteTarget } = this.stored();
+    return [localUri, remoteUri, remoteTarget].every((uri) => parseUri(uri) !== undefined);
+  }
+
   stored(): StoredDialog {
     return {
       ...{ callId: this.callId, localTag: this.localTag, remoteTag: this.remoteTag },

@@ -75,7 +75,10 @@ export class Invite {
           this.#client instanceof InviteUserAgentClient ? this.#client.transaction : undefined;
         if (!(transaction instanceof InviteClientTransaction)) return;
         const dialog = CallDialog.of(this.#agent.core, transaction, session);
-        if (!this.#dialog) {
+        if (!this.#dialog && !dialog.isReadable) {
+          dialog.ack();
+          dialog.bye();
+        } else if (!this.#dialog) {
           this.#dialog = dialog;
           this.#events.answered(dialog, message);
         } else {
@@ -130,6 +133,9 @@ export class Invite {
     if (response.method === "CANCEL" && response.viaBranch === this.request.branch) this.#events.canceled?.();
     if (!this.#isMine(response) || this.#dialog) return;
     this.#proceeding = status < 200;
+    // sip.js passes over one that makes no dialog: nobody could be talked to.
+    const isAnswer = status >= 200 && status < 300;
+    if (isAnswer) queueMicrotask(() => !this.#dialog && this.#events.refused(response, false));
     if (!this.#proceeding) return;
     this.#events.progress(response);
     // When sip.js has heard of it as well.

@@ -1,4 +1,5 @@
 /** The little of SDP that a leg has to know: who sends, and whether something has changed. */
+import { serverLimits } from "../../../protocol";
 
 type Direction = "sendrecv" | "sendonly" | "recvonly" | "inactive";
 
@@ -18,6 +19,11 @@ function partsOf(sdp: string): { session: string[]; media: string[][] } {
 
 const linesOf = (sdp: string): string[] => sdp.split(/\r?\n/).filter((line) => line !== "");
 const textOf = (lines: string[]): string => `${lines.join("\r\n")}\r\n`;
+
+/** Whether a description is longer than any that a call takes. */
+export function isTooLong(sdp: string): boolean {
+  return sdp.length > serverLimits.sdpBytes;
+}
 
 /** Whether a description says again what was said, whatever its version. */
 export function isRefresh(before: string, after: string): boolean {
