@@ -35,13 +35,13 @@ export const clientErrors = {
   },
   rateLimited: {
     code: 42900,
-    message: "It is too much.",
+    message: "Too many requests.",
     hint: "Try again later.",
   },
   mediaFailed: {
     code: 50400,
     message: "No media came through.",
-    hint: "Try again.",
+    hint: "Check the network.",
   },
   permissionDenied: {
     code: 60001,

@@ -104,7 +104,7 @@ export class AudioController {
     element.srcObject = call.incomingStream ?? null;
     if (this.#output) this.#route(element).catch(() => {});
     element.play()?.catch((error: unknown) => {
-      if (this.#elements.get(call) === element) this.#log("warning", "media", `Not played yet: ${error}`);
+      if (this.#elements.get(call) === element) this.#log("warning", "media", `Not played: ${error}`);
     });
   }
 
@@ -143,7 +143,7 @@ export class AudioController {
       if (gone(outputs, this.#output)) await this.setOutputDevice("");
       if (gone(inputs, this.#devices.microphone)) await this.setInputDevice("");
     } catch (error) {
-      this.#log("warning", "media", `Routing failed: ${error}`);
+      this.#log("warning", "media", `Not routed: ${error}`);
     }
   }
 }

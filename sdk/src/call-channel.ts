@@ -84,8 +84,12 @@ export class CallChannel {
     this.#syncing = false;
     const starting = this.#outbox[0]?.op.op === "start";
     if (frame.unknown && !starting) return false;
-    while (this.#outbox[0] && this.#outbox[0].n <= frame.n)
-      this.#outbox.shift()?.settle({ ok: true, value: {} });
+    // A hangup is sent again: its answer says what the call has cost.
+    this.#outbox = this.#outbox.filter(({ n, op, settle }) => {
+      const stays = n > frame.n || op.op === "hangup";
+      if (!stays) settle({ ok: true, value: {} });
+      return stays;
+    });
     this.#flush();
     return true;
   }

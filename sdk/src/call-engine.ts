@@ -1,5 +1,5 @@
 /** How a call comes about: offer or answer, its connection and tracks, and what the other side is told of them. */
-import type { Candidate, IceServer, SessionDescription } from "../../protocol";
+import type { CallOperation, Candidate, IceServer, SessionDescription } from "../../protocol";
 import type { CallChannel } from "./call-channel";
 import type { CallContext, CallStart } from "./call-context";
 import { CallMedia } from "./call-media";
@@ -46,6 +46,10 @@ export class CallEngine {
   #preparing: Promise<void> | undefined;
   #answering: AnswerOptions | undefined;
   #unlisten: (() => void) | undefined;
+  /** Nothing comes after a hangup. */
+  readonly #tell = (op: CallOperation) => {
+    if (!this.#progress.over) void this.#channel.send(op);
+  };
   readonly #trouble = (error: unknown) =>
     this.#context.log("warning", "media", toError(error, "mediaFailed").message);
   #withheldTracks: MediaStreamTrack[] = [];
@@ -121,7 +125,6 @@ export class CallEngine {
 
   /** The other side has taken the call. */
   answered(description: SessionDescription, candidates: Candidate[], time: number): void {
-    this.#progress.answers();
     this.#media?.accept(description, candidates);
     this.#goLive();
     this.#hooks.answered(time);
@@ -136,12 +139,10 @@ export class CallEngine {
   /** Nobody is there: a recording is played in its place. */
   prompt(path: string, time: number): void {
     const { runtime, options } = this.#context;
-    this.#unlisten = playPrompt(
-      runtime,
-      baseUrlOf(options.environmentHost) + path,
-      (track) => this.#remoteTrack(track),
-      this.#trouble,
-    );
+    const prompt = playPrompt(runtime, baseUrlOf(options.environmentHost) + path, this.#trouble);
+    // Before the app gets a track: it may hang up then.
+    this.#unlisten = prompt?.stop;
+    for (const track of prompt?.tracks ?? []) this.#remoteTrack(track);
     this.#hooks.answered(time);
     this.#flowing(true);
   }
@@ -190,12 +191,10 @@ export class CallEngine {
   #makeMedia(iceServers: IceServer[]): CallMedia | undefined {
     const { webrtc, runtime } = this.#context;
     if (this.#progress.over) return undefined;
-    if (!webrtc) throw makeError("webrtcUnavailable");
-    const outgoing = this.local.stream ?? new webrtc.MediaStream();
-    const media = new CallMedia(this.#context, webrtc, this.#start, iceServers, outgoing, {
-      candidates: (candidates) => void this.#channel.send({ op: "candidates", candidates }),
-      description: (description) =>
-        void this.#channel.send({ op: "description", description, candidates: [] }),
+    const { stream } = this.local;
+    if (!webrtc || !stream) throw makeError("webrtcUnavailable");
+    const media = new CallMedia(this.#context, webrtc, this.#start, iceServers, stream, {
+      send: this.#tell,
       track: (track) => this.#remoteTrack(track),
       failed: this.#hooks.fail,
       trouble: this.#trouble,
@@ -274,15 +273,15 @@ export class CallEngine {
 
   #flowing(flowing: boolean): void {
     if (flowing) this.#progress.hears();
-    void this.#channel.send({ op: "flowing", flowing });
+    this.#tell({ op: "flowing", flowing });
     this.#hooks.flowing(flowing);
   }
 
   #tellMedia(): void {
     const media = { ...this.local.state };
     const text = JSON.stringify(media);
-    if (!this.#progress.reached("answered") || this.#progress.over || text === this.#toldMedia) return;
+    if (!this.#progress.reached("answered") || text === this.#toldMedia) return;
     this.#toldMedia = text;
-    void this.#channel.send({ op: "media", media });
+    this.#tell({ op: "media", media });
   }
 }

@@ -1,21 +1,28 @@
 /** One call's RTCPeerConnection: offers, answers, candidates in batches, tracks. W3C's "perfect negotiation". */
-import { type Candidate, type IceServer, limits, type SessionDescription } from "../../protocol";
+import {
+  type CallOperation,
+  type Candidate,
+  type IceServer,
+  limits,
+  type SessionDescription,
+} from "../../protocol";
 import { Alarm } from "./alarm";
 import type { CallContext, CallStart } from "./call-context";
+import { makeError } from "./errors";
 import type { WebRtc } from "./runtime";
 
 /** Milliseconds. An enum: a bundler puts the numbers in their places. */
 enum timers {
   batch = 20,
-  /** A phone's network takes no candidates later: it gets those that are there by then. */
+  /** A phone's network takes no candidates later: it gets those that are there by then, but one at least. */
   gather = 500,
+  gatherMost = 3_500,
+  look = 10,
 }
 
 export interface MediaHooks {
-  /** A batch of this side's candidates; never before {@link CallMedia.release}. */
-  candidates(candidates: Candidate[]): void;
-  /** Renegotiation. */
-  description(description: SessionDescription): void;
+  /** Renegotiation, or a batch of this side's candidates: that never before {@link CallMedia.release}. */
+  send(op: Extract<CallOperation, { candidates: Candidate[] }>): void;
   track(track: MediaStreamTrack): void;
   /** The first exchange failed: there will be no media. */
   failed(error: unknown): void;
@@ -41,6 +48,8 @@ export class CallMedia {
   readonly #batch: Alarm;
   #offering = false;
   #negotiating = false;
+  /** This side's last offer was. */
+  #refused = false;
   #answer: SessionDescription | undefined;
   #chain: Promise<unknown> = Promise.resolve();
 
@@ -64,10 +73,15 @@ export class CallMedia {
       bundlePolicy: line ? "balanced" : "max-bundle",
       ...(context.options.forceRelay && { iceTransportPolicy: "relay" }),
     });
-    this.pc.onicecandidate = ({ candidate }) => this.#collect(candidate);
+    this.pc.onicecandidate = ({ candidate }) => {
+      if (candidate?.candidate) this.#gathered.push(candidate.toJSON() as Candidate);
+      if (!this.#released) return;
+      if (candidate) this.#schedule();
+      else this.#flush();
+    };
     this.pc.ontrack = ({ track }) => hooks.track(track);
     this.pc.onnegotiationneeded = () => {
-      if (this.#negotiating) void this.#offer().catch(hooks.trouble);
+      if (this.#negotiating && !this.#refused) this.#offer();
     };
   }
 
@@ -131,6 +145,12 @@ export class CallMedia {
   /** The other side renegotiates, or answers. */
   describe(description: SessionDescription, candidates: Candidate[]): void {
     this.#then(async () => {
+      if (description.type === "rollback") {
+        // The browser goes on wanting what was refused, and says so at once: it would never end.
+        this.#refused = this.pc.signalingState === "have-local-offer";
+        if (this.#refused) await this.pc.setLocalDescription(description);
+        return;
+      }
       const offer = description.type === "offer";
       const collision = offer && (this.#offering || this.pc.signalingState !== "stable");
       if (collision && !this.polite) return;
@@ -138,13 +158,14 @@ export class CallMedia {
       for (const candidate of candidates) void this.#add(candidate);
       if (!offer) return;
       this.#sendEverything();
-      this.#hooks.description(await this.#describe());
+      await this.#renegotiate();
     });
   }
 
   /** New paths: after a network change. */
   restart(): void {
     this.pc.restartIce();
+    this.#again();
   }
 
   /** What is sent for a kind; null for nothing. Renegotiates only where this kind was never negotiated. */
@@ -152,6 +173,7 @@ export class CallMedia {
     const transceiver = this.#transceiver(kind);
     if (transceiver) transceiver.sender.replaceTrack(track).catch(this.#hooks.trouble);
     else if (track) this.pc.addTrack(track, this.#outgoing);
+    if (track && !transceiver?.mid) this.#again();
   }
 
   sender(kind: "audio" | "video"): RTCRtpSender | undefined {
@@ -177,13 +199,22 @@ export class CallMedia {
     }
   }
 
-  async #offer(): Promise<void> {
+  /** After a refusal the browser does not say it when something new is to be negotiated. */
+  #again(): void {
+    if (this.#refused && this.pc.signalingState === "stable") this.#offer();
+  }
+
+  #offer(): void {
     this.#offering = true;
-    try {
-      this.#hooks.description(await this.#describe());
-    } finally {
-      this.#offering = false;
-    }
+    this.#renegotiate()
+      .catch(this.#hooks.trouble)
+      .finally(() => {
+        this.#offering = this.#refused = false;
+      });
+  }
+
+  async #renegotiate(): Promise<void> {
+    this.#hooks.send({ op: "description", description: await this.#describe(), candidates: [] });
   }
 
   /** What the other side "asks for" decides how long this side's audio packets are (RFC 8866, 6.4). */
@@ -198,30 +229,16 @@ export class CallMedia {
   async #describe(): Promise<SessionDescription> {
     const { pc } = this;
     await pc.setLocalDescription();
-    if (this.#line) {
-      const alarm = new Alarm(this.#context.runtime);
-      await new Promise<void>((resolve) => {
-        alarm.set(timers.gather, resolve);
-        // The state may be that of the paths before these.
-        const look = () =>
-          pc.iceGatheringState === "complete" && /a=cand/.test(pc.localDescription?.sdp ?? "") && resolve();
-        pc.onicegatheringstatechange = look;
-        look();
-      });
-      alarm.clear();
+    for (let ms = 0; ; ms += timers.look) {
+      const { type, sdp } = pc.localDescription as SessionDescription;
+      if (!this.#line) return { type, sdp: sdp.replace(/^a=(candidate|end-of-candidates).*\r?\n/gm, "") };
+      // The state may be that of the paths before these.
+      const all = ms >= timers.gather || pc.iceGatheringState === "complete";
+      const late = ms >= timers.gatherMost;
+      if (/a=cand/.test(sdp) ? all : late && this.#negotiating) return { type, sdp };
+      if (late) throw makeError("mediaFailed", "no candidates");
+      await new Alarm(this.#context.runtime).wait(timers.look);
     }
-    const { type, sdp } = pc.localDescription as SessionDescription;
-    return {
-      type,
-      sdp: this.#line ? sdp : sdp.replace(/^a=(candidate|end-of-candidates).*\r?\n/gm, ""),
-    };
-  }
-
-  #collect(candidate: RTCIceCandidate | null): void {
-    if (candidate?.candidate) this.#gathered.push(candidate.toJSON() as Candidate);
-    if (!this.#released) return;
-    if (candidate) this.#schedule();
-    else this.#flush();
   }
 
   #schedule(): void {
@@ -231,7 +248,7 @@ export class CallMedia {
   #flush(): void {
     this.#batch.clear();
     while (this.#gathered.length > 0)
-      this.#hooks.candidates(this.#gathered.splice(0, limits.candidatesPerFrame));
+      this.#hooks.send({ op: "candidates", candidates: this.#gathered.splice(0, limits.candidatesPerFrame) });
   }
 
   /** A candidate of a description that lost a glare, or of an old generation, is none that matters. */

@@ -79,9 +79,16 @@ export class Call extends Emitter<CallEvents> {
       answered: (time) => this.#advance("answered", time),
       missed: () => this.#finish("otherDeviceAnswered"),
       fail: (error) => this.fail(error),
-      track: (track, stream) => this.#remoteTrack(track, stream),
+      track: (track, stream) => {
+        this.emit("remoteTrack", { track, stream });
+        if (track.kind === "video") this.emit("videoTrackAdded", this);
+      },
       flowing: (flowing) => this.#warn("mediaLost", !flowing),
-      quality: (quality) => this.#measured(quality),
+      quality: (quality) => {
+        this.#averages.add(quality);
+        this.emit("quality", quality);
+        for (const [reason, active] of warnings(quality)) this.#warn(reason, active);
+      },
       held: () => this.held || this.#remoteMedia.held,
     });
     this.incomingStream = this.#engine.incoming;
@@ -235,11 +242,12 @@ export class Call extends Emitter<CallEvents> {
    * @throws CarillonError `invalidUse` for keys other than `0-9 # * A-D`, or before the answer.
    */
   sendDTMF(keys: string): void {
-    must(/^[0-9#*A-D]+$/.test(keys), "keys: not 0-9 # * A-D");
+    const tones = keys.toUpperCase();
+    must(/^[0-9#*A-D]+$/.test(tones), "keys: not 0-9 # * A-D");
     this.#mustLive();
     const { dtmf } = this.#engine;
-    if (dtmf?.canInsertDTMF) dtmf.insertDTMF(dtmf.toneBuffer + keys);
-    else void this.#channel.send({ op: "dtmf", keys });
+    if (dtmf?.canInsertDTMF) dtmf.insertDTMF(dtmf.toneBuffer + tones);
+    else void this.#channel.send({ op: "dtmf", keys: tones });
   }
 
   // ---- what the client does with it -----------------------------------------------------------
@@ -248,8 +256,9 @@ export class Call extends Emitter<CallEvents> {
   async begin(): Promise<void> {
     await Promise.resolve();
     const offering = this.#engine.offer();
+    const { video, ringSeconds } = this.#start;
     // After offer(), so that a fresh ICE server list makes the offer start first.
-    this.#engine.open(this.#start.video);
+    this.#engine.open(video);
     const offer = await offering;
     if (!offer || this.#progress.over) return;
     const started = this.#channel.send({
@@ -257,10 +266,10 @@ export class Call extends Emitter<CallEvents> {
       to: this.remoteUserId,
       line: this.line,
       displayName: this.#context.options.displayName,
-      video: this.#start.video,
+      video,
       headers: this.headers,
       offer,
-      ringSeconds: this.#start.ringSeconds,
+      ringSeconds,
     });
     this.#engine.offerSent();
     this.#context.audio.play(this);
@@ -291,6 +300,7 @@ export class Call extends Emitter<CallEvents> {
         this.#advance(event.event, event.time);
         return;
       case "answered":
+        this.#progress.answers();
         this.#hear(event);
         if (event.prompt) this.#engine.prompt(event.prompt, event.time);
         else this.#engine.answered(event.description, event.candidates, event.time);
@@ -368,34 +378,23 @@ export class Call extends Emitter<CallEvents> {
   /** What a phone's network adds: headers, and at the end what it has cost. */
   #hear({ headers, cost }: { headers?: CallHeaders; cost?: CallCost } = {}): void {
     Object.assign(this.#remoteHeaders, headers);
-    if (!cost) return;
+    if (!cost || this.#cost) return;
     this.#cost = cost;
-    this.emit("cost", cost);
+    // Otherwise it comes after `ended`.
+    if (this.#progress.over) this.emit("cost", cost);
   }
 
   /** What an operation brought about comes with its answer. */
   #settled({ time, devices, ended, pushPairs, headersOmitted, rate }: Partial<CallResult>): void {
     this.#rate ??= rate;
     if (ended) this.receive({ event: "ended", ...ended });
-    else if (time && devices) {
+    // After a resume it is told again.
+    else if (time && devices && this.#headersOmitted === undefined) {
       this.#advance("progressing", time);
-      // After a resume it is told again.
-      if (this.#headersOmitted !== undefined) return;
       this.#headersOmitted = !!headersOmitted;
       if (headersOmitted) this.#context.log("warning", "push", "Pushes go without headers.");
       if (pushPairs) this.emit("shouldSendPushNotification", toPushPairs(pushPairs));
     }
-  }
-
-  #remoteTrack(track: MediaStreamTrack, stream: MediaStream): void {
-    this.emit("remoteTrack", { track, stream });
-    if (track.kind === "video") this.emit("videoTrackAdded", this);
-  }
-
-  #measured(quality: CallQuality): void {
-    this.#averages.add(quality);
-    this.emit("quality", quality);
-    for (const [reason, active] of warnings(quality)) this.#warn(reason, active);
   }
 
   #warn(reason: QualityReason, active: boolean): void {
@@ -425,6 +424,7 @@ export class Call extends Emitter<CallEvents> {
     this.#context.log("info", "call", `${this.callId} ended: ${cause} ${error ?? ""}`);
     this.#engine.close();
     this.emit("ended", this);
+    if (this.#cost) this.emit("cost", this.#cost);
     const { result } = this.#averages;
     this.#context.ended(this, statisticsOf(this, this.#channel.origin, this.#progress, result));
   }

@@ -62,6 +62,13 @@ export class CarillonClient extends Emitter<ClientEvents> {
   #clockOffset = 0;
   readonly #inFront = () => this.#backgroundSupported || !this.#runtime.page.hidden();
   readonly #serverNow = () => this.#runtime.now() + this.#clockOffset;
+  readonly #mustLive = () => {
+    if (this.#status === "terminated") throw makeError("terminated");
+  };
+  readonly #mustRun = () => {
+    this.#mustLive();
+    must(this.#status === "started", "call start() first");
+  };
   #unlisten: (() => void)[] = [];
 
   /** @throws CarillonError `invalidUse` when an option is malformed. */
@@ -107,8 +114,8 @@ export class CarillonClient extends Emitter<ClientEvents> {
       ice: this.#ice,
       audio: this.audioController,
       options: this.#options,
-      mustLive: () => this.#mustLive(),
-      mustRun: () => this.#mustRun(),
+      mustLive: this.#mustLive,
+      mustRun: this.#mustRun,
       inFront: this.#inFront,
       ended: (call: Call, statistics: CallStatistics) => {
         this.audioController.detach(call);
@@ -327,14 +334,5 @@ export class CarillonClient extends Emitter<ClientEvents> {
   /** Hello says it too, so nothing is lost while there is no connection. */
   #tellState(): void {
     this.#connection.post({ type: "state", state: this.#state() }, () => {});
-  }
-
-  #mustLive(): void {
-    if (this.#status === "terminated") throw makeError("terminated");
-  }
-
-  #mustRun(): void {
-    this.#mustLive();
-    must(this.#status === "started", "call start() first");
   }
 }

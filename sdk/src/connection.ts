@@ -218,18 +218,14 @@ export class Connection {
       return;
     }
     if (code === closeCodes.unauthorized || (refusal && isUnauthorized(refusal))) {
-      return void this.#replaceToken();
+      return void this.#prepare(async () => {
+        await this.#options.unauthorized();
+        // Even a new token may be refused: never in a tight loop.
+        if (this.#wanted) this.#schedule(0);
+      });
     }
     const { retryAfter = code === closeCodes.rateLimited ? timers.busy : 0 } = refusal ?? {};
     this.#schedule(retryAfter * 1_000);
-  }
-
-  async #replaceToken(): Promise<void> {
-    await this.#prepare(async () => {
-      await this.#options.unauthorized();
-      // Even a new token may be refused: never in a tight loop.
-      if (this.#wanted) this.#schedule(0);
-    });
   }
 
   /** A token that could not be fetched for want of a network will be, later. */
@@ -284,8 +280,8 @@ export class Connection {
 
   #read(data: unknown): void {
     if (this.#welcomed) this.#alive();
-    if (typeof data !== "string" || data === "pong") return;
-    const frame = parse(data) as ServerFrame | undefined;
+    // A pong is none.
+    const frame = parse(data as string) as ServerFrame | undefined;
     if (frame) this.#take(frame);
   }
 

@@ -39,12 +39,7 @@ export class Devices {
   }
 
   async openScreen(): Promise<MediaStreamTrack> {
-    const { mediaDevices } = this.#available();
-    must(mediaDevices.getDisplayMedia, "this browser cannot share screens");
-    const stream = await mediaDevices.getDisplayMedia({ video: true }).catch((error: unknown) => {
-      throw mediaError(error);
-    });
-    return first(stream.getVideoTracks());
+    return first(await this.#get({ video: true }, "getDisplayMedia"));
   }
 
   /** The devices of a kind. Their labels are empty until the person has allowed one. */
@@ -58,11 +53,6 @@ export class Devices {
     const devices = this.#webrtc?.mediaDevices;
     devices?.addEventListener?.("devicechange", listener);
     return () => devices?.removeEventListener?.("devicechange", listener);
-  }
-
-  #available(): WebRtc {
-    if (!this.#webrtc) throw makeError("webrtcUnavailable");
-    return this.#webrtc;
   }
 
   #audio(): MediaTrackConstraints {
@@ -83,10 +73,15 @@ export class Devices {
     };
   }
 
-  async #get(constraints: MediaStreamConstraints) {
-    const { mediaDevices } = this.#available();
+  async #get(
+    constraints: MediaStreamConstraints,
+    way: "getUserMedia" | "getDisplayMedia" = "getUserMedia",
+  ): Promise<MediaStreamTrack[]> {
+    if (!this.#webrtc) throw makeError("webrtcUnavailable");
+    const { mediaDevices } = this.#webrtc;
+    must(mediaDevices[way], "this browser cannot share screens");
     try {
-      const stream = await mediaDevices.getUserMedia(constraints);
+      const stream = await mediaDevices[way](constraints);
       return [...stream.getAudioTracks(), ...stream.getVideoTracks()];
     } catch (error) {
       throw mediaError(error);

@@ -32,8 +32,8 @@ export interface EnvironmentOptions {
  */
 export async function checkEnvironment(options: EnvironmentOptions = {}): Promise<EnvironmentIssue[]> {
   const issues: EnvironmentIssue[] = [];
-  const need: Need = (good, check, { message, hint }) => {
-    if (!good) issues.push({ check, message, hint });
+  const need: Need = (good, check, issue) => {
+    if (!good) issues.push({ check, ...issue });
   };
   const { navigator } = globalThis;
   need(globalThis.isSecureContext ?? true, "secureContext", {

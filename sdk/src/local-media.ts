@@ -11,7 +11,7 @@ export class LocalMedia {
   readonly #devices: Devices;
   /** The state changed: the other side's display is told. */
   readonly #changed: () => void;
-  readonly state: MediaState = { muted: false, held: false, video: "off" };
+  readonly state: MediaState;
   readonly #tracks: Partial<Record<Kind, MediaStreamTrack>> = {};
   #media: CallMedia | undefined;
   #closed = false;
@@ -24,6 +24,7 @@ export class LocalMedia {
   #cameraBefore = false;
 
   constructor(stream: MediaStream | undefined, devices: Devices, changed: () => void) {
+    this.state = { muted: false, held: false, video: "off" };
     this.stream = stream;
     this.#devices = devices;
     this.#changed = changed;

@@ -111,7 +111,6 @@ export class MediaWatch {
     const { pc } = this.#media;
     const hurries = () =>
       !this.#flowing &&
-      this.#connectedAt > 0 &&
       this.#runtime.now() - this.#connectedAt <= timers.fastFor &&
       sources(pc) !== undefined;
     // Cheap and exact, where getStats() is cached by the browser; but not in every runtime.

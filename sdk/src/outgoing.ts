@@ -212,7 +212,7 @@ export class Outgoing {
   }
 
   #answered(): void {
-    if (this.#underWay.length === 0) return;
+    if (!this.#underWay[0]) return;
     this.#underWay = [];
     this.#pause.clear();
   }
@@ -236,7 +236,7 @@ export class Outgoing {
       }
       return false;
     });
-    this.#settled(over);
+    void this.#settled(over);
     // Whatever is behind waits as well: order goes before speed.
     if (trouble) this.#wait(trouble);
     else this.#flush();
@@ -251,19 +251,15 @@ export class Outgoing {
     if (messages.length > 1) this.#alone = messages.length;
     else {
       for (const message of messages) this.#context.over(message, { failed: [], error });
-      this.#settled(messages);
+      void this.#settled(messages);
     }
     this.#flush();
   }
 
-  #settled(messages: OutgoingMessage[]): void {
+  async #settled(messages: OutgoingMessage[]): Promise<void> {
     if (messages.length === 0) return;
     this.#attempt = 0;
     this.#alone = Math.max(0, this.#alone - messages.length);
-    void this.#remove(messages);
-  }
-
-  async #remove(messages: OutgoingMessage[]): Promise<void> {
     for (const { id } of messages) this.#done.add(id);
     try {
       await this.#context.queue.change((queue) => queue?.filter(({ id }) => !this.#done.has(id)));

@@ -92,6 +92,70 @@ test("a description waits for its candidates for half a second, and goes with th
   expect(started().offer.sdp.match(/^a=candidate:/gm)).toHaveLength(3);
 });
 
+test("a call is not dialled without a candidate: it waits for one for seconds, and fails without", async () => {
+  alice.media.candidateMs = 1_200;
+  client.callClient.callPhoneNumber(number);
+  await world.pass(1_150);
+  expect(world.server.operations("alice", "start")).toEqual([]);
+  await world.pass(60);
+  expect(started().offer.sdp).toContain("a=candidate:");
+
+  alice.media.candidateMs = 60_000;
+  const call = client.callClient.callPhoneNumber(number);
+  await world.pass(3_400);
+  expect(call.state).toBe("initiating");
+  await world.pass(200);
+  expect(call.details).toMatchObject({ endCause: "failure", error: { errorName: "mediaFailed" } });
+  expect(world.server.operations("alice", "start")).toHaveLength(1);
+});
+
+test("a hangup while candidates are gathered is the last that is said", async () => {
+  const call = await dialled();
+  await answered(call);
+  alice.media.last.restartIce();
+  await world.pass(10);
+  call.hangup();
+  await world.pass(10_000);
+  expect(world.server.sentBy("alice").at(-1)).toBe("hangup");
+});
+
+test("an offer that the other side's network refuses is taken back, and what comes later is negotiated", async () => {
+  const call = await dialled();
+  const gateway = await answered(call);
+  const { last } = alice.media;
+  last.restartIce();
+  await world.pass(100);
+  const refusal = { type: "rollback", sdp: "" } as const;
+  world.server.line(call.callId, { event: "description", description: refusal, candidates: [] });
+  await world.pass(100);
+  expect(last.signalingState).toBe("stable");
+  // The browser says again that it wants it: the network is not asked for ever.
+  expect(world.server.operations("alice", "description")).toHaveLength(1);
+
+  // The far end offers.
+  await Promise.all([gateway.pc.setLocalDescription(), world.pass(1)]);
+  const sdp = gateway.pc.localDescription?.sdp ?? "";
+  world.server.line(call.callId, {
+    event: "description",
+    description: { type: "offer", sdp },
+    candidates: [],
+  });
+  await world.pass(600);
+  const described = () => world.server.operations("alice", "description").map(({ op }) => op);
+  expect(described().at(-1)).toMatchObject({ description: { type: "answer" } });
+
+  // And the next own change is offered.
+  void call.startVideo();
+  await world.pass(600);
+  expect(described().at(-1)).toMatchObject({ description: { type: "offer" } });
+  expect(described()).toHaveLength(3);
+  // It may come late, when there is nothing to take back any more.
+  world.server.line(call.callId, { event: "description", description: refusal, candidates: [] });
+  world.server.line(call.callId, { event: "description", description: refusal, candidates: [] });
+  await world.pass(100);
+  expect([last.signalingState, call.state]).toEqual(["stable", "established"]);
+});
+
 test("a description does not go with the first candidate alone", async () => {
   alice.media.early = true;
   client.callClient.callPhoneNumber(number);
@@ -192,6 +256,45 @@ test("what a call has cost that was hung up here comes a moment later, and is to
   expect(told.mock.calls).toEqual([[cost]]);
 });
 
+test.each(["before", "after"])(
+  "what it has cost is heard when the connection drops %s a hangup is taken",
+  async (when) => {
+    const call = await dialled();
+    await answered(call);
+    const cost = { currency: "USD", amount: 20_000 };
+    world.server.lineEnd = { cost, headers: { "x-why": "done" } };
+    const told = vi.fn();
+    call.on("cost", told);
+    call.hangup();
+    if (when === "after") await world.pass(1);
+    alice.cut();
+    await world.pass(2_000);
+    expect(told.mock.calls).toEqual([[cost]]);
+    expect(call.remoteHeaders).toEqual({ "x-why": "done" });
+    // Once it is heard, it is not sent any more.
+    alice.cut();
+    await world.pass(2_000);
+    expect(world.server.operations("alice", "hangup")).toHaveLength(when === "after" ? 2 : 1);
+  },
+);
+
+test("the end is told before the cost, which is known by then when the other side has ended the call", async () => {
+  const cost = { currency: "USD", amount: 20_000 };
+  for (const here of [true, false]) {
+    const call = await dialled();
+    await answered(call);
+    world.server.lineEnd = { cost, headers: { "x-why": "done" } };
+    const told: unknown[] = [];
+    call.on("ended", () => told.push("ended", call.details.cost, call.remoteHeaders["x-why"]));
+    call.on("cost", () => told.push("cost", call.state));
+    if (here) call.hangup();
+    else world.server.end(call.callId, "hungUp");
+    await world.pass(5);
+    const known = here ? [undefined, undefined] : [cost, "done"];
+    expect(told).toEqual(["ended", ...known, "cost", "ended"]);
+  }
+});
+
 test("tones go in the media where it takes them, beside it otherwise, and come from beside it", async () => {
   const call = await dialled();
   expect(() => call.sendDTMF("1")).toThrow("not in a call");
@@ -204,8 +307,9 @@ test("tones go in the media where it takes them, beside it otherwise, and come f
   expect(world.server.operations("alice", "dtmf").map(({ op }) => op)).toEqual([{ op: "dtmf", keys: "1#" }]);
   expect(insertDTMF).not.toHaveBeenCalled();
   if (transceiver?.sender.dtmf) transceiver.sender.dtmf.canInsertDTMF = true;
-  call.sendDTMF("A");
+  call.sendDTMF("a");
   expect(insertDTMF).toHaveBeenCalledWith("9A");
+  expect(() => call.sendDTMF("e")).toThrow("keys");
   const heard = vi.fn();
   call.on("dtmf", heard);
   world.server.line(call.callId, { event: "dtmf", keys: "42" });
@@ -299,8 +403,9 @@ class FakeAudioContext {
   }
 }
 
-async function tested(): Promise<Call> {
+async function tested(listen = (_: Call) => {}): Promise<Call> {
   const call = client.callClient.callPhoneNumber("+46000000000");
+  listen(call);
   await world.pass(100);
   const description = { type: "answer", sdp: "" } as const;
   const prompt = "/prompts/connected.mp3";
@@ -332,6 +437,16 @@ test("the test number's recording is the remote track of an ordinary call, and g
   expect(said).toEqual(["connected", "started", "closed"]);
   expect(call.details).toMatchObject({ endCause: "hungUp", cost: undefined });
   expect(alice.media.last.connectionState).toBe("closed");
+  const statistics = alice.requests.filter(({ path }) => path === "/v1/statistics");
+  expect(statistics.map(({ body }) => body.mediaAfterAnswer)).toEqual([0]);
+});
+
+test("an app that hangs up as soon as it has the recording's track is left with nothing", async () => {
+  vi.stubGlobal("AudioContext", FakeAudioContext);
+  const call = await tested((one) => one.on("remoteTrack", () => one.hangup()));
+  expect(call.state).toBe("ended");
+  expect(FakeAudioContext.last?.said).toContain("closed");
+  expect(world.server.operations("alice", "flowing")).toEqual([]);
 });
 
 test("the test number is there where nothing can be heard, and where the recording cannot be had", async () => {

@@ -56,7 +56,7 @@ export function readSample(report: Iterable<[string, unknown]>, at: number, prev
   const transport = all.find((stat) => stat.type === "transport");
   const pair =
     stats.get(transport?.selectedCandidatePairId ?? "") ??
-    all.find((stat) => stat.type === "candidate-pair" && stat.nominated && stat.state === "succeeded");
+    all.find((stat) => stat.nominated && stat.state === "succeeded");
   const codec = (stat?: Stat) => stats.get(stat?.codecId ?? "")?.mimeType?.split("/")[1];
 
   const counters = {

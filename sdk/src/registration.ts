@@ -57,10 +57,6 @@ export class Registrar {
     this.#leaving = new SharedValue(options, `${host}leaving`);
   }
 
-  get instance(): Instance | undefined {
-    return this.#instance;
-  }
-
   /** The instance: from memory, from storage, or registered now. */
   async ensure(): Promise<Instance> {
     // A failure is left to the next connection: who logged out has heard of it.
@@ -171,7 +167,7 @@ export class Registrar {
   /** Scheme 1. Another device of the user may be ahead by a little: then once more, with a later sequence. */
   async #registerSigned(secret: string, attempt = 1): Promise<Instance> {
     const { applicationKey, userId, log } = this.#options;
-    if (attempt === 1 && !isLocal(globalThis.location?.hostname ?? "localhost")) {
+    if (!isLocal(globalThis.location?.hostname ?? "localhost")) {
       log("warning", "registration", "applicationSecret is for development only.");
     }
     const sequence = await this.#nextSequence();

@@ -10,8 +10,6 @@ enum timers {
   credentials = 30_000,
 }
 
-const missing = () => makeError("credentialsRequired");
-
 export class Starting {
   /** What the start that is under way comes to. */
   promise: Promise<void> | undefined;
@@ -32,7 +30,7 @@ export class Starting {
     this.promise = new Promise((resolve, reject) => {
       this.#settle = (error) => (error ? reject(error) : resolve());
     });
-    this.#setDeadline(timers.start);
+    this.#setDeadline();
     return this.promise;
   }
 
@@ -47,17 +45,17 @@ export class Starting {
    * `show` is false when nobody would answer.
    */
   ask(show: (answer: Pick<Registration, "register" | "registerFailed">) => boolean): Promise<Credentials> {
-    if (this.promise) this.#setDeadline(timers.credentials, missing);
+    this.#deadline.clear();
     return new Promise((resolve, reject) => {
       const expiry = new Alarm(this.#runtime);
-      expiry.set(timers.credentials, () => reject(missing()));
       const settle = (finish: () => void) => {
         expiry.clear();
-        if (this.promise) this.#setDeadline(timers.start);
+        if (this.promise) this.#setDeadline();
         finish();
       };
       const registerFailed = (error?: unknown) =>
-        settle(() => reject(error ? toError(error, "credentialsRequired") : missing()));
+        settle(() => reject(toError(error ?? makeError("credentialsRequired"), "credentialsRequired")));
+      expiry.set(timers.credentials, registerFailed);
       const heard = show({
         register: (credentials) => settle(() => resolve(credentials)),
         registerFailed,
@@ -66,7 +64,7 @@ export class Starting {
     });
   }
 
-  #setDeadline(ms: number, late = () => makeError("networkLost")): void {
-    this.#deadline.set(ms, () => this.#expired(late()));
+  #setDeadline(): void {
+    this.#deadline.set(timers.start, () => this.#expired(makeError("networkLost")));
   }
 }

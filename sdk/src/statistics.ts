@@ -51,7 +51,7 @@ export async function uploadStatistics(
 ): Promise<void> {
   const { runtime, registrar, log } = context;
   try {
-    if (registrar.instance) await registrar.authorized("POST", "/v1/statistics", statistics);
+    if (await registrar.known()) await registrar.authorized("POST", "/v1/statistics", statistics);
   } catch (error) {
     if (again) runtime.setTimeout(() => void uploadStatistics(context, statistics, false), 5_000);
     else log("warning", "statistics", `Not uploaded: ${error}`);

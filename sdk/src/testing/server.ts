@@ -230,12 +230,14 @@ export class FakeServer {
       this.#refuse(connection, id, errorBody("notFound"));
       return;
     }
-    if (n <= party.n) {
+    const again = n <= party.n;
+    if (again && op.op !== "hangup") {
       this.#answer(connection, id, {});
       return;
     }
-    if (n !== party.n + 1) throw new Error(`Operation ${n} after ${party.n}`);
-    party.n = n;
+    if (!again && n !== party.n + 1) throw new Error(`Operation ${n} after ${party.n}`);
+    if (session.over && op.op !== "hangup") throw new Error(`${op.op} after the end`);
+    if (!again) party.n = n;
     const error = session.over ? undefined : this.#apply(session, party, op);
     if (error) this.#refuse(connection, id, error);
     else if (op.op === "hangup") {

@@ -87,6 +87,8 @@ export class FakeWebRtc {
   early = true;
   /** When all of this device's candidates are there. */
   gatherMs = 30;
+  /** From the description to a candidate. */
+  candidateMs = 2;
   up = true;
 
   constructor(private readonly world: Set<FakePeerConnection>) {}
@@ -142,6 +144,8 @@ export class FakePeerConnection {
   #packets = 0;
   #countedAt = 0;
   #restart = true;
+  /** The candidates of its present paths. */
+  #found = "";
 
   constructor(
     private readonly world: Set<FakePeerConnection>,
@@ -182,6 +186,13 @@ export class FakePeerConnection {
 
   async setLocalDescription(given?: Description): Promise<void> {
     await tick();
+    if (given?.type === "rollback") {
+      if (this.signalingState !== "have-local-offer") throw new Error(`A rollback in ${this.signalingState}`);
+      this.signalingState = "stable";
+      // As the real one does: what was to be negotiated still is.
+      this.#needNegotiation();
+      return;
+    }
     const type = this.signalingState === "have-remote-offer" ? "answer" : "offer";
     this.localDescription = given ?? this.#describe(type);
     this.signalingState = this.localDescription.type === "offer" ? "have-local-offer" : "stable";
@@ -254,12 +265,13 @@ export class FakePeerConnection {
     if (restart) {
       made += 1;
       this.id = `ice-${made}`;
+      this.#found = "";
       this.#restart = false;
     }
     const media = this.transceivers.map(({ kind, direction }) => `m=${kind}\r\na=${direction}\r\n`).join("");
     const lines = `v=0\r\nid:${this.id}\r\n${restart ? "gather restart\r\n" : ""}${media}`;
     const early = `a=candidate:${this.id} early\r\na=end-of-candidates\r\n`;
-    return { type, sdp: this.device.early ? lines + early : lines };
+    return { type, sdp: lines + (this.device.early ? early : this.#found) };
   }
 
   #gather(): void {
@@ -269,11 +281,12 @@ export class FakePeerConnection {
     for (const index of [1, 2, 3]) {
       setTimeout(() => {
         const text = `candidate:${id} ${index}`;
+        this.#found += `a=${text}\r\n`;
         if (this.localDescription && !device.early) this.localDescription.sdp += `a=${text}\r\n`;
         this.onicecandidate?.({
           candidate: { candidate: text, toJSON: () => ({ candidate: text, sdpMid: "0" }) },
         });
-      }, index * 2);
+      }, index * device.candidateMs);
     }
     setTimeout(() => {
       this.#gathering("complete");
