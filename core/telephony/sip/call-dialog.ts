@@ -89,10 +89,14 @@ export class CallDialog extends SessionDialog {
     if (this.signalingState === "HaveLocalOffer") this.signalingStateTransition(answered());
   }
 
-  /** Whether what is written down can be taken up again. */
-  get isReadable(): boolean {
-    const { localUri, remoteUri, remoteTarget } = this.stored();
-    return [localUri, remoteUri, remoteTarget].every((uri) => parseUri(uri) !== undefined);
+  /** Whether it can be written down and taken up again: sip.js throws for an address that it has read itself. */
+  get isWritable(): boolean {
+    try {
+      const { localUri, remoteUri, remoteTarget } = this.stored();
+      return [localUri, remoteUri, remoteTarget].every((uri) => parseUri(uri) !== undefined);
+    } catch {
+      return false;
+    }
   }
 
   stored(): StoredDialog {

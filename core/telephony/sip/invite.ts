@@ -75,10 +75,9 @@ export class Invite {
           this.#client instanceof InviteUserAgentClient ? this.#client.transaction : undefined;
         if (!(transaction instanceof InviteClientTransaction)) return;
         const dialog = CallDialog.of(this.#agent.core, transaction, session);
-        if (!this.#dialog && !dialog.isReadable) {
-          dialog.ack();
-          dialog.bye();
-        } else if (!this.#dialog) {
+        // Nothing can be sent to such a one, not even an ACK.
+        if (!dialog.isWritable) return;
+        if (!this.#dialog) {
           this.#dialog = dialog;
           this.#events.answered(dialog, message);
         } else {
