@@ -4,19 +4,19 @@ import type { StoredDialog } from "../../core/telephony/sip/call-dialog";
 import type { SipStatus } from "../../core/telephony/sip/failures";
 import type { StoredInvite } from "../../core/telephony/sip/invite";
 import type { SessionTimer } from "../../core/telephony/sip/session-timer";
-import { type CallOperation, serverLimits } from "../../protocol";
+import { type CallOperation, errorBody, serverLimits } from "../../protocol";
 import type { LineParty } from "../call-session/rpc";
 import type { Dial } from "./rpc";
 
 /** How long a gateway that went away is waited for. */
-export const gatewayMs = serverLimits.gatewaySeconds * 1_000;
+const gatewayMs = serverLimits.gatewaySeconds * 1_000;
 /** A session that cannot be told for so long is not told. */
 export const tellMs = 24 * 3_600_000;
 const farewellMs = serverLimits.farewellMinutes * 60_000;
 /** No phone rings for longer: proxies give an INVITE up after three minutes (RFC 3261, 16.6). */
 const ringsMs = 5 * 60_000;
 /** The session ends a call that nobody answers: should that not reach us, it ends here. */
-export const graceMs = 5_000;
+const graceMs = 5_000;
 
 export interface LegData {
   dial: Dial;
@@ -109,6 +109,17 @@ export function newTalk(
 export function deadlinesOf({ dial, talk, lost, over }: LegData): number[] {
   if (over) return [];
   return [...(lost === undefined ? [] : [lost + gatewayMs]), ...(talk ? [] : [dial.until + graceMs])];
+}
+
+/** How a leg ends whose time is over. */
+export function dueEnding({ dial, talk, lost, over }: LegData, now: number): Ending | undefined {
+  if (over) return undefined;
+  if (lost !== undefined && now >= lost + gatewayMs) {
+    const error = errorBody("trunkUnreachable", { detail: "the gateway went away in the call" });
+    return { news: { news: "ended", cause: "failure", error }, farewell: true };
+  }
+  if (talk || now < dial.until + graceMs) return undefined;
+  return { news: { news: "ended", cause: "noAnswer" }, farewell: true };
 }
 
 /** Whether it is too late to try once more to tell the far end. */

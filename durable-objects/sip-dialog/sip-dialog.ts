@@ -18,9 +18,8 @@ import { Dialling } from "./dialling";
 import { Leftovers } from "./leftovers";
 import {
   deadlinesOf,
+  dueEnding,
   type Ending,
-  gatewayMs,
-  graceMs,
   isFarewellLate,
   keyOf,
   type LegData,
@@ -34,6 +33,7 @@ import { inTime, Reporter } from "./reporter";
 import type { Dial, TrunkCheck } from "./rpc";
 import { Talking } from "./talking";
 import { checkTrunk } from "./trunk-check";
+import { Waker } from "./waker";
 
 const probeMs = serverLimits.sipProbeSeconds * 1_000;
 
@@ -47,18 +47,22 @@ export class SipDialog extends DurableObject<Env> {
   /** A test may set the time. */
   clock = (): number => Date.now();
 
-  readonly #alarm = new Alarm(this.ctx.storage);
+  readonly #waker = new Waker(new Alarm(this.ctx.storage), {
+    clock: () => this.clock(),
+    due: () => this.#due(),
+    waitUntil: (work) => this.ctx.waitUntil(work),
+    log: this.#log.bind(this),
+  });
   #leg: LegData | undefined = this.ctx.storage.kv.get<LegData>("leg");
   #stored: string | undefined = JSON.stringify(this.#leg);
   #phase: Phase | null = null;
   #probeAt: number | null = null;
-  #ticking = false;
 
   readonly #reporter = new Reporter({
     leg: () => this.#leg,
     session: () => callSession(this.env, this.#required().dial.applicationKey, this.#required().dial.callId),
     clock: () => this.clock(),
-    wake: () => this.#wake(),
+    wake: () => this.#waker.wake(),
     gone: (ending) => this.#end(ending),
     told: () => this.#finish(),
     log: (level, event, fields) => this.#log(level, event, fields),
@@ -75,7 +79,7 @@ export class SipDialog extends DurableObject<Env> {
   readonly #leftovers = new Leftovers({
     ...this.#linkMeans,
     store: () => this.#store(),
-    wake: () => this.#wake(),
+    wake: () => this.#waker.wake(),
     done: () => this.#finish(),
   });
 
@@ -111,15 +115,7 @@ export class SipDialog extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    this.#alarm.rang();
-    if (!this.#leg) return;
-    this.#ticking = true;
-    try {
-      this.#tick();
-    } finally {
-      this.#ticking = false;
-      this.#wakeLater();
-    }
+    this.#waker.rang(() => this.#leg && this.#tick());
   }
 
   // ---- what the session says --------------------------------------------------------------------
@@ -157,7 +153,7 @@ export class SipDialog extends DurableObject<Env> {
     if (this.#leg && !this.#leg.over && !this.#leg.dial.trunks[this.#leg.trunk]) this.#noTrunk();
     this.ctx.waitUntil(this.#link.open());
     this.#leftovers.open();
-    this.#wake();
+    this.#waker.wake();
   }
 
   /** As long as there is a call, or the other end has still to be told that there is none. */
@@ -185,7 +181,7 @@ export class SipDialog extends DurableObject<Env> {
     this.#phase = leg.talk ? new Talking(this.#line(), leg.talk) : this.#newDialling();
     this.#phase.begin(agent);
     this.#store();
-    this.#wake();
+    this.#waker.wake();
   }
 
   #newDialling(): Dialling {
@@ -244,13 +240,13 @@ export class SipDialog extends DurableObject<Env> {
     const headers = callHeadersOf(response);
     const timer = agreedByAnswer(response.getHeader("session-expires") ?? response.getHeader("x"));
     const talk = newTalk(dialog.stored(), leg.dial.offer, sdp, timer, this.clock());
-    delete leg.invite;
-    delete leg.lost;
-    leg.talk = talk;
     if (sdp && !leg.over) {
       const description = { type: "answer", sdp } as const;
       talk.news = { news: "answered", description, ...(headers && { headers }) };
     }
+    delete leg.invite;
+    delete leg.lost;
+    leg.talk = talk;
     const talking = new Talking(this.#line(), talk);
     this.#phase = talking;
     talking.answered(agent, dialog);
@@ -263,7 +259,7 @@ export class SipDialog extends DurableObject<Env> {
       const error = sipError({ status: 200, reason: "OK" }, "the answer has no description, or a huge one");
       this.#end({ news: { news: "ended", cause: "failure", error }, farewell: true });
     } else this.#reporter.tell();
-    this.#wake();
+    this.#waker.wake();
   }
 
   #end(ending: Ending): void {
@@ -309,7 +305,7 @@ export class SipDialog extends DurableObject<Env> {
       },
       clock: () => this.clock(),
       store: () => this.#store(),
-      wake: () => this.#wake(),
+      wake: () => this.#waker.wake(),
       say: (news) => this.#reporter.say(news),
       operate: (op) => this.#operate(op),
       end: (ending) => this.#end(ending),
@@ -332,15 +328,12 @@ export class SipDialog extends DurableObject<Env> {
   #tick(): void {
     const now = this.clock();
     const leg = this.#required();
+    const ending = dueEnding(leg, now);
+    if (ending) this.#end(ending);
     if (leg.over?.news && now >= leg.over.since + tellMs) {
       this.#log("warn", "sip.tell.given-up");
       delete leg.over.news;
       this.#finish();
-    } else if (!leg.over && leg.lost !== undefined && now >= leg.lost + gatewayMs) {
-      const error = errorBody("trunkUnreachable", { detail: "the gateway went away in the call" });
-      this.#end({ news: { news: "ended", cause: "failure", error }, farewell: true });
-    } else if (!leg.over && !leg.talk && now >= leg.dial.until + graceMs) {
-      this.#end({ news: { news: "ended", cause: "noAnswer" }, farewell: true });
     }
     if (!this.#leg) return;
     this.#link.tick();
@@ -365,20 +358,6 @@ export class SipDialog extends DurableObject<Env> {
         if (!isOn && !leg.over) this.#end({ farewell: true });
       });
     this.ctx.waitUntil(looked);
-  }
-
-  /** Sets the alarm for what is due next. */
-  #wake(): void {
-    if (!this.#leg || this.#ticking) return;
-    this.ctx.waitUntil(this.#alarm.by(Math.min(...this.#due())));
-  }
-
-  /** After everything that was due is done: whatever is wrong, the alarm does not ring all the time. */
-  #wakeLater(): void {
-    if (!this.#leg) return;
-    const [now, next] = [this.clock(), Math.min(...this.#due())];
-    if (next <= now) this.#log("warn", "sip.overdue", { ms: now - next });
-    this.ctx.waitUntil(this.#alarm.by(next > now ? next : now + 1_000));
   }
 
   #due(): number[] {

@@ -48,6 +48,7 @@ export class Talking implements Phase {
     const dialog = CallDialog.from(agent.core, stored);
     if (!dialog) {
       this.#line.end({ news: { news: "ended", cause: "failure" } });
+      this.#line.parted();
       return;
     }
     this.#take(agent, dialog);
