@@ -84,14 +84,15 @@ export class CallClient extends Emitter<CallClientEvents> {
 
   /**
    * Calls a phone. What the account pays for it is in `call.details.rate` once the call is progressing, and
-   * in `call.details.cost` at the end. `+46000000000` is a test number: free, and it says that it works.
+   * told by the event `cost` at the end. `+46000000000` is a test number: free, and it says that it works.
    *
    * @param number E.164: `+`, the calling code of the country, and the number, digits only.
    * @throws CarillonError `invalidUse` for what is no such number, headers that do not begin with `x-`, and
    * before `start()`. Everything else ends the call: see `call.details.error`.
    * @example
    * const call = client.callClient.callPhoneNumber("+14155550101");
-   * call.on("ended", () => console.log(call.details.endCause, call.details.cost));
+   * call.on("ended", () => console.log(call.details.endCause));
+   * call.on("cost", ({ amount, currency }) => console.log(`It cost ${amount / 1e6} ${currency}.`));
    */
   callPhoneNumber(number: string, options: Omit<CallOptions, "video"> = {}): Call {
     must(/^\+\d+$/.test(number), "number: not +digits");

@@ -17,6 +17,16 @@ it("is asked for once when it is wanted, and again when it may have changed", as
   expect(ask).toHaveBeenCalledTimes(2);
 });
 
+it("is asked for when a call has cost something, and a second later, when that is charged", async () => {
+  vi.useFakeTimers();
+  const ask = vi.fn(async () => credits);
+  new Balance(ask, () => {}).changes();
+  expect(ask).toHaveBeenCalledTimes(1);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(ask).toHaveBeenCalledTimes(2);
+  vi.useRealTimers();
+});
+
 it("is not asked for again once the account keeps it to itself", async () => {
   const ask = vi.fn(async () => Promise.reject(new CarillonError(errorBody("forbidden"))));
   const balance = new Balance(ask, () => {});

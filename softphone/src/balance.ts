@@ -20,6 +20,12 @@ export class Balance {
     if (!this.#asked) void this.refresh();
   }
 
+  /** A call has cost something: it may be charged a moment after it was told. */
+  changes(): void {
+    void this.refresh();
+    setTimeout(() => void this.refresh(), 1_000);
+  }
+
   async refresh(): Promise<void> {
     if (this.#hidden) return;
     this.#asked = true;

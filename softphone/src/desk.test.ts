@@ -1,5 +1,5 @@
 import type { Call, CallClient } from "@carillon/sdk";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { Desk } from "./desk";
 import { toneOf } from "./tones";
 
@@ -9,7 +9,7 @@ class FakeCall {
   held = false;
   headers = {};
   details: { endCause: string } = { endCause: "none" };
-  readonly #listeners = new Map<string, () => void>();
+  readonly #listeners = new Map<string, (value?: unknown) => void>();
 
   constructor(
     readonly remoteUserId: string,
@@ -17,12 +17,15 @@ class FakeCall {
     readonly callId = `call-with-${remoteUserId}`,
   ) {}
 
-  on(event: string, listener: () => void) {
+  on(event: string, listener: (value?: unknown) => void) {
     this.#listeners.set(event, listener);
   }
   become(state: string) {
     this.state = state;
     this.#listeners.get(state)?.();
+  }
+  costs(amount: number) {
+    this.#listeners.get("cost")?.({ amount, currency: "USD" });
   }
   answer() {}
   hold() {
@@ -41,6 +44,7 @@ let comesIn: (call: FakeCall) => void;
 let placed: FakeCall[];
 let dialled: string[];
 let failures: unknown[];
+const charged = vi.fn();
 
 const dial = (address: string, as: string) => {
   const call = new FakeCall(address, "outgoing");
@@ -68,12 +72,14 @@ beforeEach(() => {
     callSip: (address: string, { video }: { video: boolean }) => dial(address, `sip ${video}`),
   } as unknown as CallClient;
   const nothing = () => {};
+  charged.mockClear();
   desk = new Desk(
     client,
     {
       changed: nothing,
       began: nothing,
       ended: nothing,
+      charged,
       log: nothing,
       failed: (thrown) => failures.push(thrown),
     },
@@ -143,6 +149,14 @@ describe("the desk", () => {
     await desk.place("+46701234567", false, "phone");
     await desk.place("echo@example.com", true, "sip");
     expect(dialled).toEqual(["user bob", "phone +46701234567", "sip true echo@example.com"]);
+  });
+
+  it("tells when it is known what a call has cost", async () => {
+    await desk.place("+46701234567", false, "phone");
+    placed[0]?.become("ended");
+    expect(charged).not.toHaveBeenCalled();
+    placed[0]?.costs(20_000);
+    expect(charged).toHaveBeenCalledTimes(1);
   });
 
   it("tells of what fails", async () => {

@@ -10,6 +10,8 @@ export interface DeskEvents {
   /** A call that came or was placed. */
   began(): void;
   ended(call: Call): void;
+  /** It is known what a call has cost. */
+  charged(): void;
   log(text: string, level?: "debug" | "info" | "warn"): void;
   failed(thrown: unknown): void;
 }
@@ -124,7 +126,7 @@ export class Desk {
   }
 
   #watch(call: Call): void {
-    const { changed, log, ended } = this.#events;
+    const { changed, log, ended, charged } = this.#events;
     const say = (text: string, level?: "debug" | "warn") => {
       log(`[${call.callId.slice(0, 8)}] ${text}`, level);
       changed();
@@ -148,7 +150,10 @@ export class Desk {
       say(`qualityWarning ${reason} ${active ? "began" : "is over"}`, "warn");
     });
     call.on("dtmf", (keys) => say(`dtmf ${keys}`));
-    call.on("cost", ({ amount, currency }) => say(`cost ${amount} millionths of a ${currency}`));
+    call.on("cost", ({ amount, currency }) => {
+      say(`cost ${amount} millionths of a ${currency}`);
+      charged();
+    });
     call.on("quality", (quality) => say(`quality ${qualityParts(quality).join(", ")}`, "debug"));
     call.on("ended", () => {
       const { endCause, error } = call.details;

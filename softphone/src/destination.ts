@@ -5,19 +5,38 @@ export const testNumber = "+46000000000";
 
 /** What is most likely meant by what was typed; the person may say otherwise. */
 export function kindOf(text: string): Kind {
-  const typed = text.trim();
-  if (/^(tel:.*|\+[\d\s().-]*)$/i.test(typed)) return "phone";
-  if (/^sip:/i.test(typed)) return "sip";
-  const [, domain = ""] = /^[^@\s]+@([^@\s]+)$/.exec(typed) ?? [];
+  const typed = plainly(text);
+  if (/^(tel:.*|\+[\d\s()./\u2010-\u2015-]*)$/i.test(typed)) return "phone";
+  if (/^sips?:/i.test(typed)) return "sip";
+  const [, domain = ""] = /^[^@\s]+@([^@\s;?]+)([;?]\S*)?$/.exec(typed) ?? [];
   // What follows an @ may also be the key of another application.
   return /^[a-z\d-]+(\.[a-z\d-]+)+(:\d+)?$/i.test(domain) ? "sip" : "user";
 }
 
-/** What is called: numbers are pasted in many shapes. */
+/** What is called: numbers and addresses are pasted in many shapes. */
 export function addressOf(text: string, kind: Kind): string {
-  const typed = text.trim();
-  if (kind === "phone") return typed.replace(/^tel:|[\s().-]/gi, "");
-  return kind === "sip" ? typed.replace(/^sip:/i, "") : typed;
+  const typed = plainly(text);
+  if (kind === "user") return typed;
+  if (kind === "sip") return typed.replace(/^sips?:/i, "").replace(/(@[^;?]*)[;?].*$/, "$1");
+  const number = typed.replace(/^tel:|;.*$/gi, "");
+  // The 0 is dialled inside the country only, without its code.
+  return number.replace(/^(\+[^(]*)\(0\)/, "$1").replace(/[\s()./\u2010-\u2015-]/g, "");
+}
+
+/** Without what nobody sees, nor brackets and a name around it; and full-width characters as the usual ones. */
+function plainly(text: string): string {
+  const seen = text
+    .normalize("NFKC")
+    .replace(/[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g, "")
+    .trim();
+  const [, inside] = /<((?:sips?:|tel:|[^<>@\s]+@)[^<>]*)>/i.exec(seen) ?? [];
+  return inside?.trim() ?? seen;
+}
+
+/** Whether what the person has chosen still holds: not for another text altogether that is of another kind. */
+export function staysChosen(before: string, next: string): boolean {
+  if (next.trim() === "") return false;
+  return next.startsWith(before) || before.startsWith(next) || kindOf(before) === kindOf(next);
 }
 
 /** As it is remembered, beside users: it begins with what it is. */
@@ -38,6 +57,8 @@ export function problemWith(text: string, kind: Kind): string | undefined {
     return address.startsWith("+")
       ? "A phone number has digits only after the +."
       : "A phone number begins with + and the code of its country: +46…";
-  if (kind === "sip" && !/.@./.test(address)) return "A SIP address is somebody@a domain.";
+  if (kind === "sip" && !/^[^@\s]+@[^@\s]+$/.test(address)) return "A SIP address is somebody@a domain.";
+  if (kind === "user" && !/^[!-~]{1,40}(@[\da-f-]{36})?$/.test(address))
+    return "A user id has 40 characters at most: letters, digits and signs, no spaces.";
   return undefined;
 }

@@ -210,11 +210,10 @@ export class Phone {
               recent: withRecent(this.remembered.recent, remembered(call.remoteUserId, call.line)),
             });
           }
-          // A moment later: what it has cost is charged after the end.
-          if (call.line) setTimeout(() => void balance.refresh(), 1_500);
           const tone = endTone(endCause, call.direction, answeredTime !== undefined);
           if (tone && desk.calls.length === 0) sound.once(tone);
         },
+        charged: () => balance.changes(),
         log: (text, level) => log.add("call", text, level),
         failed: this.failed,
       },

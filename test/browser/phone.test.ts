@@ -79,7 +79,12 @@ test("the softphone knows a number when it sees one, and calls it", async () => 
   const alice = await Softphone.open("alice", { mayComplain: true });
   await alice.at("dial-pad").click();
   await alice.at("callee").fill("");
-  for (const digit of "+4600000000") await alice.at(`dial-${digit}`).click();
+  for (const digit of "460000000") await alice.at(`dial-${digit}`).click();
+  // Where the caret is.
+  await alice.at("callee").press("Home");
+  await alice.at("dial-+").click();
+  await alice.at("callee").press("End");
+  await alice.at("dial-0").click();
   await alice.at("dial-5").click();
   await alice.at("dial-back").click();
   await alice.at("dial-0").click();
@@ -88,6 +93,11 @@ test("the softphone knows a number when it sees one, and calls it", async () => 
   expect(await alice.at("video-call").count()).toBe(0);
   await alice.at("kind-user").click();
   expect(await alice.at("kind-phone").getAttribute("aria-pressed")).toBe("false");
+  // What is none of its kind is not called: the hint says why.
+  await alice.at("kind-sip").click();
+  await alice.at("call").click();
+  expect(await alice.textOf("dial-hint")).toContain("somebody@a domain");
+  expect(await alice.at("call-state").count()).toBe(0);
   await alice.at("kind-phone").click();
   await alice.at("call").click();
   const state = () => alice.at("call-state").getAttribute("data-state");

@@ -181,6 +181,8 @@ describe("several pages", () => {
     one.ringing?.reject({ statusCode: 603 });
     await other.events.has("603 Decline");
     await two.events.has("canceled");
+    // It was not missed there.
+    expect(two.received.findLast((text) => text.startsWith("CANCEL "))).toContain("SIP ;cause=603");
   });
 
   test("one that is closed rings no more", async () => {

@@ -16,6 +16,8 @@ export class Exchange {
   #last;
   /** Nobody wants it any more. */
   #canceled = false;
+  /** What somebody has said for all of them. @type {Response | undefined} */
+  #decided;
   /** The status of what was answered in the end. @type {number | undefined} */
   final;
 
@@ -96,7 +98,10 @@ export class Exchange {
 
   /** @param {Response} response the last one of its branch */
   #settle(response) {
-    if (response.status < 300 || response.status >= 600) this.#cancelAll();
+    if (response.status < 300 || response.status >= 600) {
+      this.#decided ??= response;
+      this.#cancelAll();
+    }
     if (this.final !== undefined) return;
     const answers = [...this.#branches.values()].map(({ final }) => final);
     const all = answers.flatMap((answer) => (answer ? [answer] : []));
@@ -129,8 +134,9 @@ export class Exchange {
     branch.canceled = true;
     const cancel = companionOf(branch.request, "CANCEL");
     // RFC 3326: so that the others do not call it missed.
-    const elsewhere = this.final !== undefined && this.final < 300;
-    if (elsewhere) cancel.headers.Reason = ['SIP ;cause=200 ;text="Call completed elsewhere"'];
+    const { status, reason = "" } = this.#decided ?? {};
+    const text = status === 200 ? "Call completed elsewhere" : reason.replaceAll(/["\\]/g, "");
+    if (status) cancel.headers.Reason = [`SIP ;cause=${status} ;text="${text}"`];
     branch.to.send(write(cancel));
   }
 }

@@ -1,6 +1,7 @@
 import { formatMoney } from "@carillon/sdk/credits";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { addressOf, isUser, type Kind, kindOf, problemWith, testNumber } from "../destination";
+import { erased, typed } from "../caret";
+import { addressOf, isUser, type Kind, kindOf, problemWith, staysChosen, testNumber } from "../destination";
 import { suggestions } from "../link";
 import type { Phone, Session } from "../phone";
 import { DialPad } from "./dial-pad";
@@ -37,11 +38,22 @@ export function Dial({ phone, session }: { phone: Phone; session: Session }) {
 
   const write = (next: string) => {
     setText(next);
-    if (next.trim() === "") setChosen(undefined);
+    if (!staysChosen(text, next)) setChosen(undefined);
+  };
+  /** As if it came from the keyboard: the caret goes on from where it is. */
+  const edit = (how: typeof erased) => {
+    const input = field.current;
+    if (!input) return;
+    const end = input.selectionEnd ?? text.length;
+    const next = how(text, input.selectionStart ?? end, end);
+    input.value = next.text;
+    input.setSelectionRange(next.caret, next.caret);
+    write(next.text);
   };
   const call = (video: boolean) => {
     const address = addressOf(text, kind);
-    if (address) void desk.place(address, video, kind);
+    // What is wrong stands below the field.
+    if (address && !problem) void desk.place(address, video, kind);
     else field.current?.focus();
   };
 
@@ -105,7 +117,10 @@ export function Dial({ phone, session }: { phone: Phone; session: Session }) {
         {problem ?? (kind === "phone" && hintOf(text, () => write(testNumber)))}
       </p>
       {padShown && (
-        <DialPad press={(key) => write(text + key)} back={() => write([...text].slice(0, -1).join(""))} />
+        <DialPad
+          press={(key) => edit((text, start, end) => typed(text, start, end, key))}
+          back={() => edit(erased)}
+        />
       )}
       <div class="pair">
         <button type="submit" class="primary" data-testid="call">

@@ -169,6 +169,7 @@ export class Call {
 function why(originator, cause, message) {
   const reason = String(/** @type {Request | null} */ (message)?.getHeader?.("Reason") ?? "");
   if (reason.includes("cause=200")) return "answered on another page";
+  if (/cause=6\d\d/.test(reason)) return "declined on another page";
   if (cause === "Canceled") return "missed";
   if (cause === "Rejected" && originator === "local") return "declined";
   return `failed: ${cause}`;
