@@ -502,6 +502,17 @@ describe("a session that expires", () => {
     expect(world.operations).toEqual([]);
   });
 
+  it("waits with that for the caller's answer to the far end", async () => {
+    const invite = await timed("90;refresher=uac");
+    await world.pass(40_000);
+    await world.request("INVITE", invite, 1, { body: sdp(2, { name: "far", port: 30_002 }) });
+    await world.untilOperation(1);
+    await world.pass(6_000);
+    expect(world.gateway.all("INVITE")).toHaveLength(1);
+    await world.pass(4_000);
+    await world.until("INVITE", 2);
+  });
+
   it("is refreshed again when that was refused, and ends when it always is", async () => {
     world.gateway.script = (request) => {
       if (request.method !== "INVITE" || !tagOf(request, "to")) return false;
