@@ -3,12 +3,7 @@ import type { IncomingInviteRequest } from "sip.js/lib/core/messages/methods/inv
 import type { CallDialog } from "../../core/telephony/sip/call-dialog";
 import type { SipStatus } from "../../core/telephony/sip/failures";
 import { held, isHeld, isRefresh, isTooLong, versionOf, withVersion } from "../../core/telephony/sip/sdp";
-import {
-  agreedByAnswer,
-  agreedByRequest,
-  keptTimer,
-  timerDelay,
-} from "../../core/telephony/sip/session-timer";
+import { keptTimer, timerDelay, timerOfAnswer, timerOfRequest } from "../../core/telephony/sip/session-timer";
 import { allowed, statusOf, type UserAgent } from "../../core/telephony/sip/user-agent";
 import { type SessionDescription, serverLimits } from "../../protocol";
 import type { Talk } from "./leg-data";
@@ -233,7 +228,7 @@ export class Negotiation {
     }
     this.#refusals = 0;
     Object.assign(talk, { local: said, sent, heldSent: wanted, refreshed: this.#line.clock() });
-    talk.timer = agreedByAnswer(message.getHeader("session-expires") ?? message.getHeader("x"));
+    talk.timer = timerOfAnswer(message);
     delete this.#line.leg.lost;
     if (answer) talk.remote = answer;
     if (purpose === "offer") {
@@ -284,9 +279,7 @@ export class Negotiation {
   #accept(request: IncomingInviteRequest, content: string): void {
     const [agent, talk, { message }] = [this.#agent, this.#talk, request];
     if (!agent) return;
-    const supported = /\btimer\b/.test(message.getHeader("supported") ?? message.getHeader("k") ?? "");
-    const asked = message.getHeader("session-expires") ?? message.getHeader("x");
-    const { timer, headers } = agreedByRequest(asked, supported);
+    const { timer, headers } = timerOfRequest(message);
     Object.assign(talk, { timer, sent: content, refreshed: this.#line.clock() });
     this.#ackBy = this.#line.clock() + finalMs;
     this.#line.wake();

@@ -6,7 +6,7 @@ import { Alarm } from "../../core/scheduler";
 import type { CallDialog } from "../../core/telephony/sip/call-dialog";
 import { causeOf, sipError } from "../../core/telephony/sip/failures";
 import { isTooLong } from "../../core/telephony/sip/sdp";
-import { agreedByAnswer } from "../../core/telephony/sip/session-timer";
+import { timerOfAnswer } from "../../core/telephony/sip/session-timer";
 import type { UserAgent } from "../../core/telephony/sip/user-agent";
 import { callHeadersOf } from "../../core/telephony/sip/words";
 import type { Trunk } from "../../core/telephony/trunk";
@@ -238,8 +238,7 @@ export class SipDialog extends DurableObject<Env> {
     if (!agent) return;
     const sdp = isTooLong(response.body) ? "" : response.body;
     const headers = callHeadersOf(response);
-    const timer = agreedByAnswer(response.getHeader("session-expires") ?? response.getHeader("x"));
-    const talk = newTalk(dialog.stored(), leg.dial.offer, sdp, timer, this.clock());
+    const talk = newTalk(dialog.stored(), leg.dial.offer, sdp, timerOfAnswer(response), this.clock());
     if (sdp && !leg.over) {
       const description = { type: "answer", sdp } as const;
       talk.news = { news: "answered", description, ...(headers && { headers }) };

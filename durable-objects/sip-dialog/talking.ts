@@ -3,7 +3,7 @@ import type { IncomingByeRequest } from "sip.js/lib/core/messages/methods/bye.js
 import type { IncomingInfoRequest, OutgoingInfoRequest } from "sip.js/lib/core/messages/methods/info.js";
 import { CallDialog } from "../../core/telephony/sip/call-dialog";
 import { type SipStatus, sipError } from "../../core/telephony/sip/failures";
-import { agreedByRequest } from "../../core/telephony/sip/session-timer";
+import { timerOfRequest } from "../../core/telephony/sip/session-timer";
 import { relayBody, relayType, tonesOf } from "../../core/telephony/sip/tones";
 import { statusOf, type UserAgent } from "../../core/telephony/sip/user-agent";
 import { callHeadersOf } from "../../core/telephony/sip/words";
@@ -145,9 +145,7 @@ export class Talking implements Phase {
   #update(request: IncomingRequestMessage): void {
     const [agent, dialog] = [this.#agent, this.#dialog];
     if (!agent || !dialog?.takes(request)) return;
-    const supported = /\btimer\b/.test(request.getHeader("supported") ?? request.getHeader("k") ?? "");
-    const asked = request.getHeader("session-expires") ?? request.getHeader("x");
-    const { timer, headers } = agreedByRequest(asked, supported);
+    const { timer, headers } = timerOfRequest(request);
     const extraHeaders = [agent.contactHeader, ...headers];
     const same = !request.body || this.negotiation.isSame(request.body);
     if (same) {

@@ -61,7 +61,8 @@ test("what a call has cost is in its details, its record and the ledger, and fit
   const known = await call.do(({ details }) => details.rate);
   expect(known).toEqual({ currency: "USD", perMinute: 600_000, connectFee: 20_000, increment: 1 });
   await hears(call, phoneTone);
-  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  // Into the next increment.
+  await expect.poll(() => call.do(({ details }) => details.duration), soon).toBeGreaterThanOrEqual(2);
   await call.hangup();
   await expect.poll(() => call.do(({ details }) => details.cost?.amount), soon).toBeGreaterThan(0);
   const details = await call.do((call) => call.details);

@@ -8,6 +8,11 @@ export interface SessionTimer {
   ours: boolean;
 }
 
+/** A message of SIP. */
+interface Message {
+  getHeader(name: string): string | undefined;
+}
+
 /** The least interval that anybody may ask for, seconds. */
 const least = 90;
 
@@ -29,12 +34,28 @@ export function keptTimer(timer: SessionTimer | undefined): string[] {
 }
 
 /** What the answer to our INVITE has settled; undefined: the session does not expire. */
+export function timerOfAnswer(answer: Message): SessionTimer | undefined {
+  return agreedByAnswer(expiresIn(answer));
+}
+
+/** What a re-INVITE or UPDATE of the far end asks for, and the headers of our answer. */
+export function timerOfRequest(request: Message): ReturnType<typeof agreedByRequest> {
+  const supported = request.getHeader("supported") ?? request.getHeader("k") ?? "";
+  return agreedByRequest(expiresIn(request), /\btimer\b/.test(supported));
+}
+
+/** Both names that the header has. */
+function expiresIn(message: Message): string | undefined {
+  return message.getHeader("session-expires") ?? message.getHeader("x");
+}
+
+/** The same, of the header's text. */
 export function agreedByAnswer(sessionExpires: string | undefined): SessionTimer | undefined {
   const parsed = parse(sessionExpires);
   return parsed && { interval: parsed.interval, ours: parsed.refresher !== "uas" };
 }
 
-/** What a re-INVITE or UPDATE of the far end asks for, and the headers of our answer. */
+/** The same, of the header's text. */
 export function agreedByRequest(
   sessionExpires: string | undefined,
   farSupports: boolean,
