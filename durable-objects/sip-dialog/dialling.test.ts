@@ -1,16 +1,12 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Trunk } from "../../core/telephony/trunk";
 import type { CallHeaders } from "../../protocol";
 import { headerOf, type Sip, seqOf, tagOf } from "./testing/gateway";
-import { answer, applicationKey, fail, sdp, trunk, World } from "./testing/world";
+import { answer, applicationKey, fail, inAWorld, sdp, trunk, type World } from "./testing/world";
 
 let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => {
-  expect(world.wrong).toEqual([]);
-  vi.restoreAllMocks();
+inAWorld((fresh) => {
+  world = fresh;
 });
 const lastNews = () => world.news.at(-1);
 const two = async () => [

@@ -1,16 +1,12 @@
 /** A leg and what goes away around it: its object, its gateway, its session. */
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { CallSession } from "../call-session/call-session";
 import { headerOf, seqOf, tagOf } from "./testing/gateway";
-import { answer, fail, offer, sdp, trunk, World } from "./testing/world";
+import { answer, fail, inAWorld, offer, sdp, trunk, type World } from "./testing/world";
 
 let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => {
-  expect(world.wrong).toEqual([]);
-  vi.restoreAllMocks();
+inAWorld((fresh) => {
+  world = fresh;
 });
 const lastNews = () => world.news.at(-1);
 const contactOf = (message: Parameters<typeof headerOf>[0]) => headerOf(message, "contact");

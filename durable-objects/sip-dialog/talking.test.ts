@@ -1,15 +1,11 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { CallEvent } from "../../protocol";
 import { headerOf, seqOf, tagOf } from "./testing/gateway";
-import { answer, offer, sdp, trunk, World } from "./testing/world";
+import { answer, inAWorld, offer, sdp, trunk, type World } from "./testing/world";
 
 let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => {
-  expect(world.wrong).toEqual([]);
-  vi.restoreAllMocks();
+inAWorld((fresh) => {
+  world = fresh;
 });
 
 const described = (type: "offer" | "answer", text: string): CallEvent => ({

@@ -1,16 +1,12 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Trunk } from "../../core/telephony/trunk";
 import { headerOf } from "./testing/gateway";
-import { applicationKey, trunk, World } from "./testing/world";
+import { applicationKey, inAWorld, trunk, type World } from "./testing/world";
 import { checkTrunk } from "./trunk-check";
 
 let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => {
-  expect(world.gateway.wrong).toEqual([]);
-  vi.restoreAllMocks();
+inAWorld((fresh) => {
+  world = fresh;
 });
 const check = async (more: Partial<Trunk> = {}) => {
   const checked = await trunk(more);

@@ -2,7 +2,7 @@
 
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { expect, vi } from "vitest";
+import { afterEach, beforeEach, expect, vi } from "vitest";
 import { sealSecret } from "../../../core/applications/secret-box";
 import type { LineNews } from "../../../core/calls/line";
 import type { Trunk } from "../../../core/telephony/trunk";
@@ -225,3 +225,16 @@ export class World {
 }
 
 export { fail };
+
+/** A world for each test of a file; at the end nothing in it may have been wrong. */
+export function inAWorld(take: (world: World) => void): void {
+  let world: World;
+  beforeEach(() => {
+    world = new World();
+    take(world);
+  });
+  afterEach(() => {
+    expect(world.wrong).toEqual([]);
+    vi.restoreAllMocks();
+  });
+}
