@@ -1,6 +1,7 @@
 import type { PushSettings } from "../core/push/settings";
 import type { RelaySettings } from "../core/relay/ice-servers";
 import type { CallSession } from "./call-session/call-session";
+import type { ConferenceRoom } from "./conference-room/conference-room";
 import type { PushCredential } from "./push-credential/push-credential";
 import type { LaterPush } from "./push-queue";
 import type { SipDialog } from "./sip-dialog/sip-dialog";
@@ -12,6 +13,7 @@ export interface Env extends RelaySettings, PushSettings {
   CALL_SESSION: DurableObjectNamespace<CallSession>;
   PUSH_CREDENTIAL: DurableObjectNamespace<PushCredential>;
   SIP_DIALOG: DurableObjectNamespace<SipDialog>;
+  CONFERENCE_ROOM: DurableObjectNamespace<ConferenceRoom>;
   /** Pushes that are to be tried again. */
   PUSH_QUEUE: Queue<LaterPush>;
   /** The first D1 database; `DB_1` … where the archive is spread over several. */
@@ -34,6 +36,11 @@ export interface Env extends RelaySettings, PushSettings {
   CURRENCY?: string;
   /** Calls to phones and SIP addresses that a user may have at a time: 10 when it is not set. */
   PHONE_CALLS_PER_USER?: string;
+  /** The SFU for conferences of more than 6: an app of Cloudflare Realtime, and its secret. */
+  SFU_APP_ID?: string;
+  SFU_APP_SECRET?: string;
+  /** In place of Cloudflare's, `https://rtc.live.cloudflare.com/v1`. */
+  SFU_URL?: string;
   /** Limits registrations and guesses per address; without it there is no limit. */
   RATE_LIMIT?: RateLimit;
 }

@@ -1,4 +1,5 @@
 /** The names that objects are found by. An application key is a GUID, so `/` cannot be forged. */
+import type { RoomAddress } from "./conference-room/rpc";
 import type { Env } from "./env";
 import type { PushSending } from "./user-hub/push-rpc";
 import type { UserAddress } from "./user-hub/rpc";
@@ -16,6 +17,11 @@ export function callSession(env: Env, applicationKey: string, callId: string) {
 /** The SIP leg of a call. */
 export function sipDialog(env: Env, applicationKey: string, callId: string) {
   return env.SIP_DIALOG.get(env.SIP_DIALOG.idFromName(`${applicationKey}/${callId}`));
+}
+
+/** The room of a conference. */
+export function conferenceRoom(env: Env, { applicationKey, conferenceId }: RoomAddress) {
+  return env.CONFERENCE_ROOM.get(env.CONFERENCE_ROOM.idFromName(`${applicationKey}/${conferenceId}`));
 }
 
 /** The object that holds the token of a provider's key, by the name that `pushCredentialName` gives it. */

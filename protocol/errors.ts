@@ -156,6 +156,11 @@ const serverErrors = {
     message: "This destination may not be called.",
     hint: "The rate card and the trunks say which numbers and SIP domains may be. See `detail`.",
   },
+  removed: {
+    code: 40303,
+    message: "The app's server has taken this participant out of the conference.",
+    hint: "Join again, if the app allows it.",
+  },
   notFound: {
     code: 40400,
     message: "There is no such thing here.",
@@ -185,6 +190,21 @@ const serverErrors = {
     code: 40900,
     message: "This does not fit the present state.",
     hint: "See `detail`; read the state again before you retry.",
+  },
+  conferenceFull: {
+    code: 40901,
+    message: "The conference is full.",
+    hint: "50 participants are the most; wait until somebody leaves.",
+  },
+  sfuMissing: {
+    code: 40902,
+    message: "A conference of more than 6 needs an SFU, and none is configured.",
+    hint: "Set SFU_APP_ID and SFU_APP_SECRET (Cloudflare Realtime) and deploy: docs/conferences.md.",
+  },
+  hostMissing: {
+    code: 40903,
+    message: "A phone needs somebody in the conference whose app carries its voice.",
+    hint: "Call it when a user has joined.",
   },
   expired: {
     code: 41000,

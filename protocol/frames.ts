@@ -20,6 +20,7 @@
  * Words: an *instance* is one installation of an app for one user; a *connection* is one tab or
  * process of it and keeps its `connectionId` when its socket comes back.
  */
+import type { RoomEvent, RoomOperation } from "./conference";
 import type { CallCost, CallRate } from "./credits";
 import type { ErrorBody } from "./errors";
 import type { MailMessage, MailPosition, Note, OutgoingMessage, SendResult } from "./messages";
@@ -176,19 +177,28 @@ export type CallOperation =
       op: "start";
       /** A user, or what `line` says. */
       to: string;
-      /** `to` is a phone number (E.164, with +) or a SIP address (`user@domain`). The offer then has its candidates. */
-      line?: "phone" | "sip";
+      /**
+       * `to` is a phone number (E.164, with +) or a SIP address (`user@domain`): the offer then has its
+       * candidates; or the id of a conference: there is no offer then.
+       */
+      line?: "phone" | "sip" | "conference";
       displayName?: string;
       video: boolean;
       headers: CallHeaders;
-      offer: SessionDescription;
+      /** Missing for a conference alone. */
+      offer?: SessionDescription;
       /** 5 to 120. */
       ringSeconds?: number;
     }
   /** A device of the callee: it rings here. */
   | { op: "ringing" }
   /** A device of the callee: take the call. The first one has it; others get `conflict`. */
-  | { op: "answer"; description: SessionDescription; candidates: Candidate[] }
+  | {
+      op: "answer";
+      /** Missing for a call from a conference alone. */
+      description?: SessionDescription;
+      candidates: Candidate[];
+    }
   | { op: "candidates"; candidates: Candidate[] }
   /** Renegotiation: video comes or goes, ICE restarts. */
   | { op: "description"; description: SessionDescription; candidates: Candidate[] }
@@ -199,6 +209,8 @@ export type CallOperation =
   | { op: "dtmf"; keys: string }
   /** Blind transfer: the other side is asked to call `to` instead, and this call ends. */
   | { op: "transfer"; to: string }
+  /** To the conference that this is a call with. */
+  | { op: "room"; room: RoomOperation }
   /** Cancel, decline or hang up, whichever it is by now. With an error when this side cannot go on. */
   | { op: "hangup"; error?: ErrorBody };
 
@@ -350,7 +362,10 @@ export type CallEvent =
       from: { userId: string; displayName?: string };
       video: boolean;
       headers: CallHeaders;
-      offer: SessionDescription;
+      /** Missing when `conference` is there. */
+      offer?: SessionDescription;
+      /** The call comes from this conference, and `from` is who it says that it is from. */
+      conference?: string;
       times: CallTimes;
       /** When it stops ringing, on the server's clock. */
       ringsUntil: number;
@@ -362,17 +377,20 @@ export type CallEvent =
   /** To the caller: everything of the callee that was withheld until now. */
   | {
       event: "answered";
-      description: SessionDescription;
+      /** Missing from a conference, which goes on with its own events, and from a recording (`prompt`). */
+      description?: SessionDescription;
       candidates: Candidate[];
       time: number;
       /** What a SIP network has added, `x-` all of it. */
       headers?: CallHeaders;
-      /** Nobody is there: this path of the server's is a recording that is to be heard. No description then. */
+      /** Nobody is there: this path of the server's is a recording that is to be heard. */
       prompt?: string;
     }
   | { event: "candidates"; candidates: Candidate[] }
   | { event: "description"; description: SessionDescription; candidates: Candidate[] }
   | { event: "media"; media: MediaState }
+  /** From the conference that this is a call with; in order. */
+  | { event: "room"; room: RoomEvent[] }
   /** The other side has sent tones beside the media. */
   | { event: "dtmf"; keys: string }
   | { event: "established"; time: number }

@@ -1,3 +1,4 @@
+export * from "./conference";
 export * from "./credits";
 export * from "./errors";
 export * from "./frames";

@@ -1,4 +1,4 @@
-/** Every limit and every timer, with the unit in the name. Source: SPEC sections 1 to 5. */
+/** Every limit and every timer, with the unit in the name. Source: SPEC sections 1 to 6. */
 
 // biome-ignore-all lint/suspicious/noDuplicateEnumValues: these are numbers, not cases.
 /** What clients know of, too. An enum: a bundler puts the numbers in their places, and leaves the names out. */
@@ -16,6 +16,10 @@ export enum limits {
   typingRecipients = 16,
   /** What an app registers for its own pushes. */
   pushDataBytes = 1_024,
+  conferenceIdCharacters = 64,
+  /** Above that, a conference needs an SFU. Phones are not counted: they have a host. */
+  meshParticipants = 6,
+  signalsPerFrame = 64,
   /** The SDK tries for so long. */
   messageRetryHours = 12,
   ringSecondsMin = 5,
@@ -82,6 +86,17 @@ export const serverLimits = {
   promptSeconds: 9,
   /** At a time, on all devices: the default of PHONE_CALLS_PER_USER. */
   phoneCallsPerUser: 10,
+  /** Also those that are being called. */
+  conferenceParticipants: 50,
+  /** Phones and SIP addresses among them: each costs money, and its host work. */
+  conferencePhones: 10,
+  /** Calls that a conference makes. */
+  calloutsPerSecond: 2,
+  calloutsBurst: 50,
+  /** What waits in a conference for its participants, and has not reached their calls. */
+  roomBacklogBytes: 1_500_000,
+  /** Of one description's tracks through the SFU: more go with the next one. */
+  sfuTracksPerChange: 64,
   trunksPerApplication: 20,
   /** Of a trunk, prefixes and SIP domains each. */
   trunkRules: 1_000,

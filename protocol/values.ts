@@ -30,6 +30,20 @@ export function areHeaders(value: unknown): value is Record<string, string> {
   return bytes <= limits.headersBytes;
 }
 
+/** 1 to 64 characters, none of them a control character or half a character. Source: SPEC section 3. */
+export function isConferenceId(value: unknown): value is string {
+  if (typeof value !== "string" || value.length > 128) return false;
+  const characters = [...value];
+  // A lone surrogate is a character of its own here, and no text.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for.
+  const bad = /^[\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]$/;
+  return (
+    characters.length >= 1 &&
+    characters.length <= limits.conferenceIdCharacters &&
+    !characters.some((character) => bad.test(character))
+  );
+}
+
 /**
  * A callee's address: a user of the caller's own application, or `userId@applicationKey` for
  * another application of the same account. An `@` that no application key follows belongs to the

@@ -14,6 +14,7 @@ import { continueRevocations } from "./revocation";
 import { continueUserDeletions } from "./user-deletion";
 
 export { CallSession } from "../durable-objects/call-session/call-session";
+export { ConferenceRoom } from "../durable-objects/conference-room/conference-room";
 export { PushCredential } from "../durable-objects/push-credential/push-credential";
 export { SipDialog } from "../durable-objects/sip-dialog/sip-dialog";
 export { UserHub } from "../durable-objects/user-hub/user-hub";

@@ -3,27 +3,37 @@
  * into storage as it is.
  */
 
-import type { CallEvent, CallState, CallTimes, EndCause, ErrorBody } from "../../protocol";
+import type { CallEvent, CallState, CallTimes, EndCause, ErrorBody, RoomOperation } from "../../protocol";
 import type { Rate } from "../credits/rate";
 
 export type Side = "caller" | "callee";
 
-/** A callee who is no user: behind a trunk, or (`test`) the recording of the test number. */
-export type Line = "phone" | "sip" | "test";
+/** A side that is no user: behind a trunk, the recording of the test number (`test`), or a conference. */
+export type Line = "phone" | "sip" | "test" | "conference";
 
-/** The user on one side of a call; with `line` what is there instead, and `userId` its number or address. */
+/**
+ * The user on one side of a call; with `line` what is there instead, and `userId` its number, address or id.
+ * A caller has none but `conference`.
+ */
 export interface CallUser {
   applicationKey: string;
   userId: string;
   line?: Line;
 }
 
+/** What a conference is told of the call with one of its participants, beside the call's own events. */
+export type RoomNotice =
+  | { event: "operation"; operation: RoomOperation }
+  /** The participant has lost its connection, or has it again. */
+  | { event: "present"; present: boolean };
+
 /** An event that was told to one side, kept until that side has acknowledged it. */
 export interface LogEntry {
   seq: number;
   /** About how much room it takes, bytes. */
   size: number;
-  event: CallEvent;
+  /** Notices are for conferences alone. */
+  event: CallEvent | RoomNotice;
   /** Only for this connection. */
   to?: string;
   /** For every connection but this. */

@@ -1,9 +1,14 @@
 /** What each side of a call is told: numbered, kept until it is acknowledged, bounded. */
-import { type CallEvent, serverLimits } from "../../protocol";
+import { serverLimits } from "../../protocol";
 import type { CallData, EventLog, LogEntry, Side } from "./call-data";
 
 /** Adds an event to a side's log: for the party, once there is one, or for all but a connection. */
-export function tell(call: CallData, side: Side, event: CallEvent, aim: { except?: string } = {}): void {
+export function tell(
+  call: CallData,
+  side: Side,
+  event: LogEntry["event"],
+  aim: { except?: string } = {},
+): void {
   const log = call.logs[side];
   log.last += 1;
   const to = side === "callee" && !aim.except ? call.callee.connection : undefined;

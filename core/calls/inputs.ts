@@ -1,5 +1,6 @@
 /** What can happen to a call, and what it brings about. */
 import type { CallOperation, ErrorBody, PushPair, Result } from "../../protocol";
+import type { RoomWords } from "../conferences/words";
 import type { Bill, CallData, CallUser, Side } from "./call-data";
 import type { LineNews } from "./line";
 
@@ -15,12 +16,16 @@ export type CallInput =
       known: boolean;
       blocked: boolean;
     }
-  /** The credit for a call to a phone is reserved, where it costs any: it is about to be dialled. */
+  /** The credit for a call to a phone is reserved, where it costs any: it is about to be dialled, or a room joined. */
   | { type: "lineReady"; bill?: Bill }
   /** It may not be made. */
   | { type: "refused"; error: ErrorBody }
   /** What its leg tells. */
   | { type: "line"; from: CallUser; connection: string; news: LineNews }
+  /** The conference has taken the caller in. */
+  | { type: "seated"; connection: string; said: RoomWords }
+  /** What the conference says. */
+  | { type: "room"; from: CallUser; connection: string; said: RoomWords }
   /** More credit is reserved: all that the call holds now. */
   | { type: "funded"; held: number; slice: number }
   /** It is not; `failed`: nobody knows. */

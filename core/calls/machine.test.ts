@@ -64,7 +64,7 @@ class Driven {
     return this.input({ type: "time" });
   }
   heard(side: Side, connection: string): CallEvent[] {
-    return unseen(this.call.logs[side], connection, 0).map((entry) => entry.event);
+    return unseen(this.call.logs[side], connection, 0).map((entry) => entry.event as CallEvent);
   }
   get ending() {
     const { state, cause, error } = this.call;

@@ -15,8 +15,9 @@ import {
 } from "../../protocol";
 import { type CallData, type CallUser, isSameUser, type Side, sideOf, takesPart } from "./call-data";
 import { acknowledge, isOverfull, tell } from "./call-log";
+import { hearRoom, isParticipant, notify, seat } from "./conference";
 import type { CallInput, Step } from "./inputs";
-import { end, hold, other, progress, type Run, ring, take, watchMedia } from "./moves";
+import { end, establish, hold, other, progress, type Run, ring, take, watchMedia } from "./moves";
 import { fund, goBroke, hearLine, lineReady } from "./phone";
 
 /** What starts a call. */
@@ -58,6 +59,7 @@ export function newCall(input: NewCall, now: number): Step {
     video: call.video,
     headers: start.headers,
     offer: start.offer,
+    ...(call.caller.line && { conference: call.caller.userId }),
     times: { started: now },
     ringsUntil: now + ringFor,
   });
@@ -107,6 +109,20 @@ function react(run: Run, input: CallInput): Result<null> {
     return done;
   }
   if (input.type === "line") return hearLine(run, input);
+  if (input.type === "seated") {
+    seat(run, input.connection);
+    const { callee } = run.call;
+    return hearRoom(
+      run,
+      { type: "room", from: callee, connection: input.connection, said: input.said },
+      () => {},
+    );
+  }
+  if (input.type === "room") {
+    return hearRoom(run, input, (side, op) => {
+      carryOut(run, side, { ...input, type: "operation", n: 0, ack: 0, op });
+    });
+  }
   if (input.type === "funded" || input.type === "unfunded") return fund(run, input);
 
   const side = sideOf(run.call, input.from, input.connection);
@@ -116,8 +132,10 @@ function react(run: Run, input: CallInput): Result<null> {
   if (input.type === "present") markPresent(run, side, input.connection, input.ack);
   else if (isParty(run.call, side)) {
     if (input.type === "gone") hangUp(run, side);
-    else if (run.call.state !== "ended")
-      run.call.deadlines[`${side}Away`] ??= run.now + serverLimits.awaySeconds * 1_000;
+    else if (run.call.state !== "ended" && run.call.deadlines[`${side}Away`] === undefined) {
+      run.call.deadlines[`${side}Away`] = run.now + serverLimits.awaySeconds * 1_000;
+      if (isParticipant(run.call, side)) notify(run.call, { event: "present", present: false });
+    }
   }
   return done;
 }
@@ -129,6 +147,8 @@ function isParty(call: CallData, side: Side): boolean {
 
 function markPresent(run: Run, side: Side, connection: string, ack: number): void {
   if (!isParty(run.call, side)) return;
+  const wasAway = run.call.deadlines[`${side}Away`] !== undefined;
+  if (wasAway && isParticipant(run.call, side)) notify(run.call, { event: "present", present: true });
   delete run.call.deadlines[`${side}Away`];
   acknowledge(run.call.logs[side], connection, ack);
 }
@@ -183,6 +203,7 @@ function carryOut(run: Run, side: Side, input: Extract<CallInput, { type: "opera
   const { call } = run;
   const { connection, ack, op } = input;
   const answered = call.callee.connection !== undefined;
+  if (isParticipant(call, side)) return participate(run, side, input);
   switch (op.op) {
     case "start":
       return fail("conflict", { detail: "the call has been started" });
@@ -194,6 +215,8 @@ function carryOut(run: Run, side: Side, input: Extract<CallInput, { type: "opera
       return side === "caller" || answered
         ? fail("conflict", { detail: "only the callee answers, once" })
         : answer(run, connection, ack, op);
+    case "room":
+      return fail("conflict", { detail: "this is no conference" });
     case "transfer":
       if (!answered) return fail("conflict", { detail: "not answered yet" });
       if (call.callee.line) return fail("conflict", { detail: "a phone cannot be transferred" });
@@ -236,24 +259,41 @@ function carryOut(run: Run, side: Side, input: Extract<CallInput, { type: "opera
   }
 }
 
+/** To a conference: it hears what its participant does, and gives no description of its own. */
+function participate(run: Run, side: Side, input: Extract<CallInput, { type: "operation" }>): Result<null> {
+  const { call } = run;
+  const { connection, ack, op } = input;
+  const answered = call.callee.connection !== undefined;
+  if (op.op === "answer" && side === "callee" && !answered) {
+    take(run, connection, { candidates: [] });
+    establish(run);
+    markPresent(run, "callee", connection, ack);
+    return done;
+  }
+  if (op.op === "hangup") hangUp(run, side, op.error);
+  else if (op.op === "ringing" && side === "callee") ring(run);
+  else if (!answered) return fail("conflict", { detail: "not answered yet" });
+  else if (op.op === "media") tell(call, other(side), { event: "media", media: op.media });
+  else if (op.op === "room") notify(call, { event: "operation", operation: op.room });
+  else return fail("conflict", { detail: `a conference takes no ${op.op}` });
+  return done;
+}
+
 type Answer = Extract<CallOperation, { op: "answer" }>;
 
 function answer(run: Run, connection: string, ack: number, op: Answer): Result<null> {
+  if (!op.description) return fail("conflict", { detail: "the answer has no description" });
   take(run, connection, { description: op.description, candidates: op.candidates });
   markPresent(run, "callee", connection, ack);
   return done;
 }
 
 function flow(run: Run, side: Side, flowing: boolean): Result<null> {
-  const { call, now } = run;
+  const { call } = run;
   call.flowing[side] = flowing;
   const both = call.flowing.caller && call.flowing.callee;
   if (call.state === "answered" && both) {
-    call.state = "established";
-    call.times.established = now;
-    delete call.deadlines.connect;
-    call.deadlines.probe = now + call.probeAfter;
-    for (const each of ["caller", "callee"] as const) tell(call, each, { event: "established", time: now });
+    establish(run);
   } else if (call.state === "established") {
     watchMedia(run);
   }
@@ -262,7 +302,8 @@ function flow(run: Run, side: Side, flowing: boolean): Result<null> {
 
 function hangUp(run: Run, side: Side, error?: ErrorBody): void {
   const answered = run.call.callee.connection !== undefined;
-  if (error) {
+  if (error?.name === "removed") end(run, answered ? "hungUp" : "canceled", error);
+  else if (error) {
     // A device that cannot take the call must not end it for the callee's other devices.
     if (side === "caller" || answered) end(run, "failure", error);
   } else if (answered) end(run, "hungUp");

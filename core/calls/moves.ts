@@ -45,7 +45,7 @@ export function oneDevice({ bill }: CallData): Progress {
 /** This connection has the call, and no other. */
 export function take(run: Run, connection: string, answer: Omit<AnsweredEvent, "event" | "time">): void {
   const { call, now } = run;
-  ring(run);
+  if (call.callee.line !== "conference") ring(run);
   call.state = "answered";
   call.times.answered = now;
   if (!call.callee.line && (call.offered !== 1 || call.pushed)) {
@@ -67,6 +67,16 @@ export function take(run: Run, connection: string, answer: Omit<AnsweredEvent, "
   call.deadlines.connect = now + serverLimits.connectSeconds * 1_000;
   call.deadlines.longest = now + serverLimits.callSecondsMax * 1_000;
   tell(call, "caller", { event: "answered", ...answer, time: now });
+}
+
+/** Media runs both ways, or need not be waited for. */
+export function establish({ call, now }: Run): void {
+  call.state = "established";
+  call.times.established = now;
+  call.flowing = { caller: true, callee: true };
+  delete call.deadlines.connect;
+  call.deadlines.probe = now + call.probeAfter;
+  for (const each of ["caller", "callee"] as const) tell(call, each, { event: "established", time: now });
 }
 
 export function end(run: Run, cause: EndCause, error?: ErrorBody, headers?: CallHeaders): void {

@@ -4,7 +4,7 @@ import { fundingDeadlines } from "./billing";
 import { type Bill, isSameUser } from "./call-data";
 import { tell } from "./call-log";
 import type { CallInput } from "./inputs";
-import { type AnsweredEvent, end, oneDevice, progress, type Run, ring, take } from "./moves";
+import { type AnsweredEvent, end, establish, oneDevice, progress, type Run, ring, take } from "./moves";
 
 const done = ok(null);
 
@@ -13,8 +13,7 @@ export function lineReady(run: Run, bill: Bill | undefined): Result<null> {
   if (call.state !== "initiating") return done;
   if (bill) call.bill = bill;
   if (call.callee.line !== "test") return done;
-  const description = { type: "answer", sdp: "" } as const;
-  connect(run, "recording", { description, candidates: [], prompt: serverLimits.promptPath });
+  connect(run, "recording", { candidates: [], prompt: serverLimits.promptPath });
   call.deadlines.prompt = now + serverLimits.promptSeconds * 1_000;
   return done;
 }
@@ -47,6 +46,8 @@ function connect(run: Run, connection: string, answer: Omit<AnsweredEvent, "even
   const { call, now } = run;
   take(run, connection, answer);
   call.flowing.callee = true;
+  // Its host in the conference hears it, or does not: the room sees to that.
+  if (call.caller.line) establish(run);
   if (call.bill) Object.assign(call.deadlines, fundingDeadlines(call.bill, now));
 }
 

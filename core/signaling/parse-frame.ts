@@ -55,22 +55,75 @@ const headers = z.pipe(
   z.record(z.string(), z.string()),
 );
 
-const operation = z.discriminatedUnion("op", [
+/** The `mid` of a media section, and a room's count of something. */
+const mid = z.string().check(z.minLength(1), z.maxLength(16));
+const few = <T extends z.ZodMiniType>(item: T, max: number) => z.array(item).check(z.maxLength(max));
+const records = <T extends z.ZodMiniType>(key: z.ZodMiniString, value: T, max: number) =>
+  z.record(key, value).check(z.refine((all) => Object.keys(all).length <= max, `more than ${max}`));
+
+/** What a participant says to its conference; the room checks the ids, of which it knows which are its own. */
+const room = z.discriminatedUnion("type", [
   z.object({
+    type: z.literal("signal"),
+    signals: few(
+      z.object({
+        peer: uuid,
+        description: z.optional(description),
+        tracks: z.optional(records(mid, uuid, serverLimits.conferencePhones)),
+        candidates: z.optional(candidates),
+      }),
+      limits.signalsPerFrame,
+    ).check(z.minLength(1)),
+  }),
+  z.object({
+    type: z.literal("publish"),
+    description: offer,
+    tracks: few(
+      z.object({ mid, kind: z.enum(["audio", "video"]), id: z.optional(uuid) }),
+      serverLimits.conferencePhones + 2,
+    ),
+    heard: count,
+    fresh: z.optional(z.literal(true)),
+  }),
+  z.object({ type: z.literal("sfuAnswer"), offer: count, description: answer }),
+  z.object({
+    type: z.literal("show"),
+    videos: records(uuid, z.enum(["h", "m", "l"]), serverLimits.conferenceParticipants),
+  }),
+  z.object({
+    type: z.literal("invite"),
+    id: uuid,
+    to: z.string().check(z.minLength(1), z.maxLength(serverLimits.sipAddress)),
+    line: z.optional(z.enum(["phone", "sip"])),
+    video: z.optional(z.boolean()),
+  }),
+  z.object({ type: z.literal("bridge"), id: uuid, description }),
+  z.object({ type: z.literal("bridgeFailed"), id: uuid }),
+]);
+
+const start = z
+  .object({
     op: z.literal("start"),
     // What it has to be, its line says: `CallCarrier` reads it.
     to: z.string().check(z.minLength(1), z.maxLength(serverLimits.sipAddress)),
-    line: z.optional(z.enum(["phone", "sip"])),
+    line: z.optional(z.enum(["phone", "sip", "conference"])),
     displayName: z.optional(short(serverLimits.displayNameBytes)),
     video: z.boolean(),
     headers: headers.check(z.refine(areHeaders, `more than ${limits.headersBytes} bytes`)),
-    offer,
+    offer: z.optional(offer),
     ringSeconds: z.optional(
       z.number().check(z.minimum(limits.ringSecondsMin), z.maximum(limits.ringSecondsMax)),
     ),
-  }),
+  })
+  .check(
+    z.refine(({ line, offer }) => line === "conference" || offer, { error: "missing", path: ["offer"] }),
+  );
+
+const operation = z.discriminatedUnion("op", [
+  start,
   z.object({ op: z.literal("ringing") }),
-  z.object({ op: z.literal("answer"), description: answer, candidates }),
+  z.object({ op: z.literal("answer"), description: z.optional(answer), candidates }),
+  z.object({ op: z.literal("room"), room }),
   z.object({ op: z.literal("candidates"), candidates }),
   z.object({ op: z.literal("description"), description, candidates }),
   z.object({

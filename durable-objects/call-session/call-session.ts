@@ -5,15 +5,17 @@ import { unseen } from "../../core/calls/call-log";
 import type { CallEffect, CallInput } from "../../core/calls/inputs";
 import type { LineNews } from "../../core/calls/line";
 import { newCall, nextDeadline, step } from "../../core/calls/machine";
+import type { RoomWords } from "../../core/conferences/words";
 import { log } from "../../core/log";
 import { Alarm } from "../../core/scheduler";
 import { type CallResult, errorBody, fail, ok, type Result, serverLimits } from "../../protocol";
 import type { Env } from "../env";
+import { conferenceRoom } from "../names";
 import type { Party, UserAddress } from "../user-hub/rpc";
 import { Deliveries, frameOf, takenElsewhere } from "./deliveries";
 import { dialLine, fundCall, prepareLine } from "./line";
 import { recordCall } from "./record";
-import type { LineParty, SessionRequest, SessionSync } from "./rpc";
+import { type LineParty, type RoomParty, roomInstance, type SessionRequest, type SessionSync } from "./rpc";
 
 /**
  * One call: the shell around {@link step}. It stores the call before it answers, tells both sides
@@ -43,7 +45,12 @@ export class CallSession extends DurableObject<Env> {
     const { from, n, ack, op } = request;
     // A call to a line that a crash has kept from being dialled is dialled now: nothing of it happens twice.
     if (op.op === "start" && (!this.#call || this.#isUndialled(request)) && !this.#starting) {
-      const starting = request.callee?.line ? this.#startLine(request) : this.#start(request);
+      const starting =
+        request.callee?.line === "conference"
+          ? this.#join(request)
+          : request.callee?.line
+            ? this.#startLine(request)
+            : this.#start(request);
       this.#starting = starting.finally(() => {
         this.#starting = null;
       });
@@ -156,6 +163,16 @@ export class CallSession extends DurableObject<Env> {
     return applied.ok ? ok(null) : applied;
   }
 
+  /**
+   * A conference speaks, for its participant or as the one who has called. Answers the last word that was
+   * applied: what is above it was not, because words between were missing. Errors: notFound, conflict (over).
+   */
+  async hear(from: RoomParty, said: RoomWords): Promise<Result<{ n: number }>> {
+    await this.#started();
+    const applied = await this.#apply({ type: "room", from, connection: keyOf(from), said });
+    return applied.ok ? ok({ n: this.#call?.applied[keyOf(from)] ?? 0 }) : applied;
+  }
+
   /** It holds credit, and settles that by itself. */
   async bills(): Promise<boolean> {
     await this.#started();
@@ -196,7 +213,8 @@ export class CallSession extends DurableObject<Env> {
   #begin({ from, callId, callee, op, reference }: SessionRequest): CallData | undefined {
     if (op.op !== "start" || !callee) return undefined;
     const { applicationKey, userId } = from;
-    const caller = { applicationKey, userId, connection: keyOf(from) };
+    const line = "line" in from ? from.line : undefined;
+    const caller = { applicationKey, userId, ...(line && { line }), connection: keyOf(from) };
     const { call } = newCall({ callId, applicationKey, reference, caller, callee, start: op }, this.clock());
     this.#call = call;
     this.#deliveries.begin();
@@ -231,6 +249,32 @@ export class CallSession extends DurableObject<Env> {
       this.#log("call.dial.failed", { error: String(error) });
       return this.#apply({ type: "refused", error: errorBody("unavailable") }, call.caller.connection);
     }
+  }
+
+  /** Stored, then joined, and both may be done again: a crash in between leaves a call that ends by itself. */
+  async #join(request: SessionRequest): Promise<Result<CallResult>> {
+    const { op } = request;
+    const call = this.#call ?? this.#begin(request);
+    if (!call || op.op !== "start") return fail("internal");
+    const { applicationKey, callId, reference, caller } = call;
+    const asker = caller.connection;
+    const ready = await this.#apply({ type: "lineReady" }, asker);
+    if (this.#call?.state === "ended") return ready;
+    const room = { applicationKey, conferenceId: call.callee.userId };
+    const user = { applicationKey, userId: caller.userId };
+    const { displayName, video } = op;
+    const joined = await conferenceRoom(this.env, room)
+      .join({ ...room, callId, user, displayName, video, reference })
+      .catch((error: unknown) => {
+        this.#log("call.join.failed", { error: String(error) });
+        return fail("unavailable");
+      });
+    return this.#apply(
+      joined.ok
+        ? { type: "seated", connection: `${roomInstance}/${callId}`, said: joined.value }
+        : { type: "refused", error: joined.error },
+      asker,
+    );
   }
 
   /** One step, stored and told to both sides. `asker`: the connection that gets the result. */

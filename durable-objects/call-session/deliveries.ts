@@ -1,10 +1,10 @@
 import type { CallData, CallUser, LogEntry, Side } from "../../core/calls/call-data";
 import { acknowledge } from "../../core/calls/call-log";
 import type { CallInput } from "../../core/calls/inputs";
-import type { CallFrame, CallResult } from "../../protocol";
+import type { CallEvent, CallFrame, CallResult } from "../../protocol";
 import type { Env } from "../env";
-import { sipDialog, userHub } from "../names";
-import type { Delivery, DeliveryResult, Ring } from "../user-hub/rpc";
+import { conferenceRoom, sipDialog, userHub } from "../names";
+import type { DeliveryResult, Ring } from "../user-hub/rpc";
 
 interface Session {
   env: Env;
@@ -139,15 +139,7 @@ export class Deliveries {
   async #deliver(side: Side, entries: LogEntry[], missing: "away" | "absent"): Promise<void> {
     const call = this.#session.call();
     const user = call[side];
-    const { connected } = await this.#carrierOf(user).deliver({
-      user,
-      frames: entries.map((entry) => ({
-        frame: frameOf(call, entry, side),
-        to: side === "caller" ? call.caller.connection : entry.to,
-        except: entry.except,
-      })),
-      reference: call.reference,
-    });
+    const { connected } = await this.#hand(user, entries, side);
     const {
       state,
       [side]: { connection },
@@ -162,12 +154,27 @@ export class Deliveries {
     }
   }
 
-  /** Who takes events to a side. */
-  #carrierOf(user: CallUser): { deliver(delivery: Delivery): Promise<DeliveryResult> } {
-    const { env, call } = this.#session;
-    const { applicationKey, callId, callee } = call();
-    if (user.line === "test") return recording(callee);
-    return user.line ? sipDialog(env, applicationKey, callId) : userHub(env, user);
+  /** To who takes events to a side. */
+  #hand(user: CallUser, entries: LogEntry[], side: Side): Promise<DeliveryResult> {
+    const { env } = this.#session;
+    const call = this.#session.call();
+    const { applicationKey, callId } = call;
+    if (user.line === "test") return recording(call.callee);
+    if (user.line === "conference") {
+      const room = { applicationKey, conferenceId: user.userId };
+      const news = entries.map(({ seq, event }) => ({ seq, event }));
+      return conferenceRoom(env, room).deliver({ ...room, callId, entries: news });
+    }
+    const carrier = user.line ? sipDialog(env, applicationKey, callId) : userHub(env, user);
+    return carrier.deliver({
+      user,
+      frames: entries.map((entry) => ({
+        frame: frameOf(call, entry, side),
+        to: side === "caller" ? call.caller.connection : entry.to,
+        except: entry.except,
+      })),
+      reference: call.reference,
+    });
   }
 
   /** Sees whether a side's connection is there; `missing`: what it means for the call if it is not. */
@@ -179,20 +186,16 @@ export class Deliveries {
 }
 
 /** Nobody is there: what plays is the caller's own doing. */
-function recording({ connection }: CallData["callee"]) {
-  return {
-    deliver: async (): Promise<DeliveryResult> => ({
-      available: [],
-      connected: connection === undefined ? [] : [connection],
-    }),
-  };
+async function recording({ connection }: CallData["callee"]): Promise<DeliveryResult> {
+  return { available: [], connected: connection === undefined ? [] : [connection] };
 }
 
 /** An event as a side's connections get it. */
 export function frameOf(call: CallData, entry: Pick<LogEntry, "seq" | "event">, side: Side): CallFrame {
   const origin = side === "callee" ? originFor(call) : undefined;
   const { seq, event } = entry;
-  return { type: "call", callId: call.callId, ...(origin && { origin }), seq, event };
+  // Notices are told to conferences alone.
+  return { type: "call", callId: call.callId, ...(origin && { origin }), seq, event: event as CallEvent };
 }
 
 /** For a device that was away when another one answered. */

@@ -38,13 +38,14 @@ export async function dialLine(
   { offer, headers, displayName }: Extract<CallOperation, { op: "start" }>,
   trunks: Trunk[],
 ): Promise<void> {
-  if (!isDialled(callee)) return;
+  if (!isDialled(callee) || !offer) return;
   await sipDialog(env, applicationKey, callId).dial({
     applicationKey,
     callId,
     reference,
     callee,
-    callerUserId: caller.userId,
+    // The id of a conference may be anything that can be printed: no name for SIP.
+    callerUserId: caller.line ? "conference" : caller.userId,
     displayName,
     headers,
     offer: offer.sdp,

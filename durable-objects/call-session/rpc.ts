@@ -6,8 +6,14 @@ import type { Party } from "../user-hub/rpc";
 /** A leg to a phone or a SIP address, which takes part in a call as a connection does. */
 export type LineParty = Party & { line: "phone" | "sip" };
 
+/** A conference, which takes part in the calls of its participants, and makes those that bring somebody in. */
+export type RoomParty = Party & { line: "conference" };
+
+/** The connection of a conference in a call: one word for all. */
+export const roomInstance = "room";
+
 export interface SessionRequest {
-  from: Party | LineParty;
+  from: Party | LineParty | RoomParty;
   callId: string;
   n: number;
   ack: number;

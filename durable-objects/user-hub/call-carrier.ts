@@ -11,6 +11,7 @@ import {
   type CallResult,
   closeCodes,
   fail,
+  isConferenceId,
   isUserId,
   limits,
   ok,
@@ -55,6 +56,10 @@ export class CallCarrier {
     const { callId, n, ack, op } = frame;
     const connection = this.connections.of(socket);
     const { applicationKey, reference } = connection;
+    if (op.op === "room" && op.room.type === "invite") {
+      const wait = this.#starts.take(this.now());
+      if (wait > 0) return fail("rateLimited", { detail: "too many calls were started", retryAfter: wait });
+    }
     const starting = op.op === "start";
     const callee = starting ? await this.#resolve(connection, op) : undefined;
     if (callee && !callee.ok) return callee;
@@ -64,7 +69,7 @@ export class CallCarrier {
     if (takes && connection.calls.length >= limits.callsPerConnection) {
       return fail("rateLimited", { detail: `${limits.callsPerConnection} calls at a time`, retryAfter: 5 });
     }
-    const line = callee?.value.line !== undefined;
+    const line = callee?.value.line !== undefined && callee.value.line !== "conference";
     if (takes && line && this.#lines() >= this.#linesMax) {
       const detail = `${this.#linesMax} calls to phones at a time`;
       return fail("rateLimited", { detail, retryAfter: 5 });
@@ -198,6 +203,13 @@ export class CallCarrier {
   async #resolve(connection: Connection, start: Start): Promise<Result<CallUser>> {
     const wait = this.#starts.take(this.now());
     if (wait > 0) return fail("rateLimited", { detail: "too many calls were started", retryAfter: wait });
+    if (start.line === "conference") {
+      return isConferenceId(start.to)
+        ? ok({ applicationKey: connection.applicationKey, userId: start.to, line: start.line })
+        : fail("invalidValue", {
+            detail: `to: not 1 to ${limits.conferenceIdCharacters} printable characters`,
+          });
+    }
     if (start.line) return resolveLine(connection.applicationKey, start);
     const { userId, applicationKey = connection.applicationKey } = parseAddress(start.to);
     if (!isUserId(userId)) return fail("invalidValue", { detail: "to: not a user id" });

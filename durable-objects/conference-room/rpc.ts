@@ -1,0 +1,56 @@
+/** What sessions and the edge ask of a {@link ConferenceRoom}. */
+import type { CallUser, LogEntry } from "../../core/calls/call-data";
+import type { RoomWords } from "../../core/conferences/words";
+import type { CallHeaders, ParticipantInfo } from "../../protocol";
+import type { UserAddress } from "../user-hub/rpc";
+
+/** A conference, fully named: the key of a room. */
+export interface RoomAddress {
+  applicationKey: string;
+  /** 1 to 64 characters. */
+  conferenceId: string;
+}
+
+/** A user joins by a call of its own. Said again for a call that is in, it changes nothing. */
+export interface Join extends RoomAddress {
+  callId: string;
+  user: UserAddress;
+  displayName?: string;
+  /** It sends video from the start. */
+  video: boolean;
+  reference: string;
+}
+
+/** What has happened in a participant's call, in the order of `seq`; repetitions are known by it. Empty: a question. */
+export interface RoomDelivery extends RoomAddress {
+  callId: string;
+  entries: Pick<LogEntry, "seq" | "event">[];
+}
+
+/** A call of the room's that brings somebody in. */
+export interface Callout extends RoomAddress {
+  /** A new UUID. */
+  callId: string;
+  /** A user of this application, or what `line` says: resolved and allowed. */
+  to: CallUser;
+  /** What the callee sees as the caller's name: for a phone, a number that its trunk may show. */
+  displayName?: string;
+  video: boolean;
+  headers: CallHeaders;
+  ringSeconds?: number;
+  /** Who has invited: hears what becomes of it. */
+  inviter?: string;
+  reference: string;
+}
+
+/** What the REST API does to one participant. */
+export type Command = "mute" | "unmute" | "hold" | "resume";
+
+/** One in the list that the REST API gives. */
+export interface ListedParticipant extends ParticipantInfo {
+  /** Seconds since it joined. */
+  duration: number;
+}
+
+/** The room's answer to a {@link Join}: its first words. */
+export type Joined = RoomWords;
