@@ -143,8 +143,9 @@ describe("the money of a phone call", () => {
           expect(state).toBe("ended");
           expect(cost).toBeLessThanOrEqual(credit);
           expect(cost).toBeLessThanOrEqual(call.purse.held);
-          // It went on for as long as the next increment could be paid, and ended where it could not.
-          const affordable = costOf(rate, talk) <= credit;
+          // It went on for as long as the next increment could be paid, and ended where it could not: that is
+          // also in the moment at which the last one is over, where the alarm rings before the hang-up.
+          const affordable = costOf(rate, talk + 1) <= credit;
           expect(cause).toBe(affordable || incrementPrice(rate) === 0 ? "hungUp" : "insufficientFunds");
           if (cause === "hungUp") expect(cost).toBe(costOf(rate, talk));
         },
