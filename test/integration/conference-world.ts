@@ -1,0 +1,133 @@
+/** Participants of conferences that speak the protocol by hand. */
+import type {
+  CallOperation,
+  EndCause,
+  ErrorBody,
+  ParticipantInfo,
+  RoomEvent,
+  RoomOperation,
+} from "../../protocol";
+import { Peer, someone } from "./peer";
+
+type Named<T extends RoomEvent["type"]> = Extract<RoomEvent, { type: T }>;
+
+/** One user in a conference, with the roster as its changes give it. */
+export class Participant {
+  private constructor(
+    public peer: Peer,
+    readonly id: string,
+  ) {}
+
+  /** Calls the conference; answers when it is in. */
+  static async join(
+    conference: string,
+    options: { userId?: string; applicationKey?: string; video?: boolean; displayName?: string } = {},
+  ): Promise<Participant> {
+    const participant = await Participant.call(conference, options);
+    await participant.event("joined");
+    return participant;
+  }
+
+  /** Calls it; what comes of it is in the events. */
+  static async call(
+    conference: string,
+    { userId = someone("user"), applicationKey, ...start }: Parameters<typeof Participant.join>[1] = {},
+  ): Promise<Participant> {
+    const peer = await Peer.connect(userId, { applicationKey });
+    const { callId, answered } = peer.start(conference, { line: "conference", offer: undefined, ...start });
+    const reply = await answered;
+    if (reply.type === "error") throw new Error(reply.error.name);
+    return new Participant(peer, callId);
+  }
+
+  /** Takes a call that comes from a conference. */
+  static async answer(peer: Peer): Promise<Participant> {
+    const { callId } = await peer.event("incoming");
+    await peer.call(callId, { op: "ringing" });
+    await peer.call(callId, { op: "answer", candidates: [] });
+    const participant = new Participant(peer, callId);
+    await participant.event("joined");
+    return participant;
+  }
+
+  get userId(): string {
+    return this.peer.user.userId;
+  }
+
+  get events(): RoomEvent[] {
+    return this.peer.callFrames(this.id).flatMap(({ event }) => (event.event === "room" ? event.room : []));
+  }
+
+  named<T extends RoomEvent["type"]>(type: T): Named<T>[] {
+    return this.events.filter((event): event is Named<T> => event.type === type);
+  }
+
+  /** Waits for an event of the room. */
+  event<T extends RoomEvent["type"]>(
+    type: T,
+    is: (event: Named<T>) => boolean = () => true,
+  ): Promise<Named<T>> {
+    return this.until(() => this.named(type).find(is));
+  }
+
+  /** Waits until something can be found in what came so far. */
+  until<T>(find: () => T | undefined | false): Promise<T> {
+    return this.peer.when(() => find() || undefined);
+  }
+
+  /** Who is there besides this one, as the room's changes say. */
+  get roster(): ParticipantInfo[] {
+    let roster: ParticipantInfo[] = [];
+    for (const event of this.events) {
+      if (event.type === "joined") roster = event.participants;
+      else if (event.type === "participantJoined") roster = [...roster, event.participant];
+      else if (event.type === "participantLeft") roster = roster.filter(({ id }) => id !== event.id);
+      else if (event.type === "participantChanged") {
+        roster = roster.map((one) => (one.id === event.change.id ? changed(one, event.change) : one));
+      }
+    }
+    return roster;
+  }
+
+  /** Waits until exactly these are there besides this one. */
+  async sees(...others: { id: string }[]): Promise<void> {
+    const ids = others
+      .map(({ id }) => id)
+      .filter((id) => id !== this.id)
+      .sort();
+    await this.until(
+      () => JSON.stringify(this.roster.map(({ id }) => id).sort()) === JSON.stringify(ids) || undefined,
+    );
+  }
+
+  say(room: RoomOperation) {
+    return this.op({ op: "room", room });
+  }
+
+  op(op: CallOperation) {
+    const ack = this.peer.callFrames(this.id).at(-1)?.seq ?? 0;
+    return this.peer.call(this.id, op, { ack });
+  }
+
+  async ended(): Promise<{ cause: EndCause; error?: ErrorBody }> {
+    const { cause, error } = await this.peer.event("ended", this.id);
+    return { cause, error };
+  }
+
+  /** The same tab on a new socket, as the SDK does it. What it has heard stays heard. */
+  async again(): Promise<void> {
+    const heard = this.peer.callFrames(this.id);
+    this.peer = await this.peer.again([{ callId: this.id, ack: heard.at(-1)?.seq ?? 0 }]);
+    this.peer.frames.unshift(...heard);
+    await this.peer.frame("synced");
+  }
+}
+
+type Change = Named<"participantChanged">["change"];
+
+function changed(one: ParticipantInfo, { away, host, ...rest }: Change): ParticipantInfo {
+  const next = { ...one, ...rest };
+  if (away !== undefined) next.away = away ?? undefined;
+  if (host !== undefined) next.host = host ?? undefined;
+  return next;
+}
