@@ -52,6 +52,8 @@ export class Deliveries {
   tellInResult(asker: string): Omit<CallResult, "time"> {
     const call = this.#session.call();
     const side = call.caller.connection === asker ? "caller" : "callee";
+    // A conference hears of its callouts in one way.
+    if (call[side].line === "conference") return {};
     const news = call.logs[side].entries.filter((entry) => entry.seq > this.#sent[side]);
     const [entry] = news;
     const forAsker = call[side].connection === asker && entry?.except === undefined;
