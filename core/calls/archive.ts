@@ -9,10 +9,13 @@ import type { Line } from "./call-data";
 export interface CallRecord {
   applicationKey: string;
   callId: string;
+  /** Of a conference its id. */
   callerUserId: string;
   calleeApplicationKey: string;
-  /** Of a line its number or address. */
+  /** Of a line its number, address or id. */
   calleeUserId: string;
+  /** Missing when the caller is a user. */
+  callerLine?: Line;
   /** Missing when the callee is a user. */
   line?: Line;
   video: boolean;
@@ -25,7 +28,8 @@ export interface CallRecord {
 }
 
 /** A record as it is read: with the time from established to ended, milliseconds. */
-export type StoredCall = Omit<CallRecord, "errorCode" | "line" | "cost"> & {
+export type StoredCall = Omit<CallRecord, "errorCode" | "callerLine" | "line" | "cost"> & {
+  callerLine: Line | null;
   line: Line | null;
   errorCode: number | null;
   cost: number | null;
@@ -58,8 +62,11 @@ export function callDuration(times: CallTimes): number {
  * is not written. `db` is what `archiveFor` gives for the application.
  */
 export async function writeCallRecord(db: D1Database, record: CallRecord): Promise<void> {
-  const { applicationKey, calleeApplicationKey, callerUserId, calleeUserId, line, times } = record;
-  const parties = [callerUserId, ...(calleeApplicationKey === applicationKey && !line ? [calleeUserId] : [])];
+  const { applicationKey, callerUserId, calleeApplicationKey, calleeUserId, line, times } = record;
+  const parties = [
+    ...(record.callerLine ? [] : [callerUserId]),
+    ...(calleeApplicationKey === applicationKey && !line ? [calleeUserId] : []),
+  ];
   const [gone] = await database(db)
     .select({ userId: deletedUsers.userId })
     .from(deletedUsers)
@@ -114,8 +121,8 @@ export async function listCalls(
         userId === undefined
           ? undefined
           : or(
-              eq(calls.callerUserId, userId),
-              // A user of another application, or a number, may have the same id.
+              // A user of another application, a number, or a conference may have the same id.
+              and(eq(calls.callerUserId, userId), isNull(calls.callerLine)),
               and(
                 eq(calls.calleeUserId, userId),
                 eq(calls.calleeApplicationKey, applicationKey),

@@ -39,10 +39,10 @@ export async function forgetOldCalls(
   for (const swept of [calls, statistics]) await sweep(db, swept, now, rows);
 }
 
-/** A user of another application, or a number, may have the same id. */
+/** A user of another application, a number, or a conference may have the same id. */
 const deletedParty = `EXISTS (SELECT 1 FROM deleted_users gone
   WHERE gone.application_key = calls.application_key AND gone.time >= json_extract(times, '$.started')
-    AND gone.user_id IN (caller_user_id,
+    AND gone.user_id IN (CASE WHEN caller_line IS NULL THEN caller_user_id END,
       CASE WHEN callee_application_key = calls.application_key AND line IS NULL THEN callee_user_id END))`;
 
 const deletedMeasurer = `EXISTS (SELECT 1 FROM deleted_users gone

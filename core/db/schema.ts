@@ -109,8 +109,10 @@ export const calls = sqliteTable(
     callId: text().notNull(),
     callerUserId: text().notNull(),
     calleeApplicationKey: text().notNull(),
-    /** Of a phone call the number, of a SIP call the address. */
+    /** Of a phone call the number, of a SIP call the address, of a call to a conference its id. */
     calleeUserId: text().notNull(),
+    /** Null when the caller is a user; else a conference, which has called somebody in. */
+    callerLine: text().$type<Line>(),
     /** Null when the callee is a user. */
     line: text().$type<Line>(),
     video: integer({ mode: "boolean" }).notNull(),

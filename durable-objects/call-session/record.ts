@@ -15,6 +15,7 @@ export async function recordCall(env: Env, call: CallData, now: number): Promise
     callerUserId: caller.userId,
     calleeApplicationKey: callee.applicationKey,
     calleeUserId: callee.userId,
+    callerLine: caller.line,
     line: callee.line,
     cost,
     video,

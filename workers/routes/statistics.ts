@@ -84,8 +84,11 @@ export const statisticsRoute = new Hono<EdgeEnv>().post("/", async (context) => 
 
 function tookPart(call: StoredCall, party: Party): boolean {
   const sides = [
-    [call.applicationKey, call.callerUserId],
-    [call.calleeApplicationKey, call.calleeUserId],
+    [call.callerLine, call.applicationKey, call.callerUserId],
+    [call.line, call.calleeApplicationKey, call.calleeUserId],
   ];
-  return sides.some(([key, userId]) => key === party.applicationKey && userId === party.userId);
+  // Numbers and conferences may have the id of a user.
+  return sides.some(
+    ([line, key, userId]) => line === null && key === party.applicationKey && userId === party.userId,
+  );
 }
