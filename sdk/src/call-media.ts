@@ -54,9 +54,9 @@ export class CallMedia {
   #chain: Promise<unknown> = Promise.resolve();
 
   constructor(
-    context: CallContext,
+    context: Pick<CallContext, "runtime" | "options">,
     { RTCPeerConnection }: WebRtc,
-    { direction, line }: CallStart,
+    { direction, line }: Pick<CallStart, "direction" | "line">,
     iceServers: IceServer[],
     outgoing: MediaStream,
     hooks: MediaHooks,

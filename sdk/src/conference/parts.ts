@@ -42,9 +42,10 @@ export interface BridgesPart {
   /**
    * What there is to be heard, all of it each time: this participant's microphone and the others' voices,
    * phones hosted here among them, by participant's id. A phone hears all but its own. Those who are held or
-   * silenced are not in it. The same track again is the same source.
+   * silenced are not in it. The same track again is the same source. `deaf`: phones that are held over their
+   * heads, and hear nothing.
    */
-  setSources(sources: ReadonlyMap<string, MediaStreamTrack>): void;
+  setSources(sources: ReadonlyMap<string, MediaStreamTrack>, deaf?: ReadonlySet<string>): void;
   /** The network came back. */
   nudge(): void;
   close(): void;
