@@ -21,7 +21,14 @@ export class Participant {
   /** Calls the conference; answers when it is in. */
   static async join(
     conference: string,
-    options: { userId?: string; applicationKey?: string; video?: boolean; displayName?: string } = {},
+    options: {
+      userId?: string;
+      applicationKey?: string;
+      /** One who is connected already. */
+      peer?: Peer;
+      video?: boolean;
+      displayName?: string;
+    } = {},
   ): Promise<Participant> {
     const participant = await Participant.call(conference, options);
     await participant.event("joined");
@@ -31,9 +38,14 @@ export class Participant {
   /** Calls it; what comes of it is in the events. */
   static async call(
     conference: string,
-    { userId = someone("user"), applicationKey, ...start }: Parameters<typeof Participant.join>[1] = {},
+    {
+      userId = someone("user"),
+      applicationKey,
+      peer: connected,
+      ...start
+    }: Parameters<typeof Participant.join>[1] = {},
   ): Promise<Participant> {
-    const peer = await Peer.connect(userId, { applicationKey });
+    const peer = connected ?? (await Peer.connect(userId, { applicationKey }));
     const { callId, answered } = peer.start(conference, { line: "conference", offer: undefined, ...start });
     const reply = await answered;
     if (reply.type === "error") throw new Error(reply.error.name);
