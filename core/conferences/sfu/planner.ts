@@ -2,46 +2,72 @@
  * What is to be asked of the SFU next, for each participant of a conference: everybody receives
  * everybody's audio, and the video that it shows. Pure: the room stores the seats and carries changes out.
  */
-import type { RoomEvent, RoomOperation } from "../../../protocol";
-import type { SfuChange, SfuOutcome, SfuSeats } from "./seat";
+import { serverLimits } from "../../../protocol";
+import type { PublishedTrack, SentTrack, SfuChange, SfuSeat, SfuSeats } from "./seat";
+import { changing, isDue, keepTrouble, pulling, request } from "./trouble";
+import { difference, ridsOf, wantedBy } from "./wanted";
 
-export type SfuOperation = Extract<RoomOperation, { type: "publish" | "sfuAnswer" | "show" }>;
+export { concludeChange } from "./conclude";
+export { dropSfu, hearSfu, loseChange } from "./hear";
+export { nextRetry } from "./trouble";
 
 /** To make sure of a session before anybody is told: its outcome's `session` is for `newSfuSeat(session)`. */
 export const openSession: SfuChange = { type: "open", generation: 0 };
 
-/** What a participant says of its media; events for it. Changes the seats. */
-export function hearSfu(_seats: SfuSeats, _id: string, _op: SfuOperation): RoomEvent[] {
-  throw new Error("not there yet");
-}
-
-/** It left: what others receive of it is to be closed. */
-export function dropSfu(seats: SfuSeats, id: string): void {
-  delete seats[id];
-}
-
 /** What to ask of the SFU next for this participant, marked in its seat as under way. */
-export function nextChange(_seats: SfuSeats, _id: string, _now: number): SfuChange | undefined {
-  throw new Error("not there yet");
+export function nextChange(seats: SfuSeats, id: string, now: number): SfuChange | undefined {
+  const seat = seats[id];
+  if (!seat || seat.changing !== undefined) return undefined;
+  const change = seat.answer || seat.publishing ? negotiation(seat) : adjustment(seats, id, seat, now);
+  if (change) seat.changing = seat.generation;
+  return change;
 }
 
-/** A change has come to its end. Events for the participant. */
-export function concludeChange(
-  _seats: SfuSeats,
-  _id: string,
-  _change: SfuChange,
-  _outcome: SfuOutcome,
-  _now: number,
-): RoomEvent[] {
-  throw new Error("not there yet");
+/** What the participant has said goes on to the SFU. An offer that is open is answered first. */
+function negotiation(seat: SfuSeat): SfuChange | undefined {
+  const { generation, session, answer, publishing } = seat;
+  if (answer && session !== undefined) {
+    delete seat.answer;
+    return { type: "answer", generation, session, description: answer };
+  }
+  if (seat.offered || !publishing) return undefined;
+  delete seat.publishing;
+  const { description, tracks } = publishing;
+  const isKept = (track: PublishedTrack) => (sent: SentTrack) =>
+    sent.mid === track.mid && sent.kind === track.kind;
+  const keep: SentTrack[] = [];
+  const add: SentTrack[] = [];
+  for (const track of tracks) {
+    const sent = seat.sends.find(isKept(track));
+    if (sent) keep.push({ ...sent, ...track });
+    else add.push(named(seat, track, description.sdp));
+  }
+  const stay = new Set(tracks.map(({ mid }) => mid));
+  const remove = seat.sends.flatMap(({ mid }) => (stay.has(mid) ? [] : [mid]));
+  return { type: "publish", generation, ...(session && { session }), description, keep, add, remove };
 }
 
-/** The outcome of the change under way will never be known. Events for the participant. */
-export function loseChange(_seats: SfuSeats, _id: string): RoomEvent[] {
-  throw new Error("not there yet");
+function named(seat: SfuSeat, track: PublishedTrack, sdp: string): SentTrack {
+  seat.named += 1;
+  const rids = track.kind === "video" ? ridsOf(sdp, track.mid) : undefined;
+  return { ...track, name: `${track.kind}-${seat.named}`, ...(rids && { rids }) };
 }
 
-/** When {@link nextChange} may have something because a failure has waited long enough: for an alarm. */
-export function nextRetry(_seats: SfuSeats): number | undefined {
-  throw new Error("not there yet");
+/** What it receives becomes what it is to receive. */
+function adjustment(seats: SfuSeats, id: string, seat: SfuSeat, now: number): SfuChange | undefined {
+  const { session, generation } = seat;
+  if (session === undefined || seat.unused || seat.offered) return undefined;
+  const wanted = wantedBy(seats, id);
+  keepTrouble(seat, wanted);
+  if (!isDue(seat, request, now)) return undefined;
+  const { pull, layers, close } = difference(wanted, seat.receives);
+  const head = { generation, session };
+  const due = <T>(all: T[], key: (one: T) => string) =>
+    all.filter((one) => isDue(seat, key(one), now)).slice(0, serverLimits.sfuTracksPerChange);
+  const tracks = due(pull, pulling);
+  if (tracks.length > 0) return { type: "pull", ...head, tracks };
+  const others = due(layers, ({ mid }) => changing(mid));
+  if (others.length > 0) return { type: "layers", ...head, tracks: others };
+  const mids = due(close, changing);
+  return mids.length > 0 ? { type: "close", ...head, mids } : undefined;
 }

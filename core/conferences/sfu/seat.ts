@@ -14,9 +14,9 @@ export interface SfuSeat {
   lost?: true;
   /** Counts the sessions: the outcome of a change in an earlier one means nothing. */
   generation: number;
-  /** A change is under way. */
-  changing?: true;
-  /** What was published while a change was under way, or will be next. */
+  /** A change is under way, in the session of this count. */
+  changing?: number;
+  /** What it has published and the SFU has not been asked for yet. */
   publishing?: { description: SessionDescription; tracks: PublishedTrack[] };
   /** What others can receive. */
   sends: SentTrack[];
@@ -58,21 +58,28 @@ export interface ReceivedTrack {
   /** Whose it is: the sender, or the phone that it hosts. */
   id: string;
   kind: "audio" | "video";
-  /** The layer that was asked for. */
+  /** The layer of simulcast that was asked for. */
   rid?: string;
 }
 
 export interface Trouble {
   tries: number;
-  /** Milliseconds since 1970; Infinity would not survive storage: missing means never again. */
+  /** Milliseconds since 1970. Missing: it was asked for often enough. */
   again?: number;
 }
 
 /** One thing to ask of the SFU. There is one at a time for each participant: the SFU wants it so. */
 export type SfuChange = { generation: number } & (
   | { type: "open" }
-  /** What is missing of `session` is made first. */
-  | { type: "publish"; session?: string; description: SessionDescription; add: SentTrack[]; remove: string[] }
+  /** With a new session where `session` is missing. `remove`: by `mid`. */
+  | {
+      type: "publish";
+      session?: string;
+      description: SessionDescription;
+      keep: SentTrack[];
+      add: SentTrack[];
+      remove: string[];
+    }
   | { type: "pull"; session: string; tracks: Wanted[] }
   | { type: "answer"; session: string; description: SessionDescription }
   | { type: "layers"; session: string; tracks: (Wanted & { mid: string })[] }
@@ -83,7 +90,7 @@ export type SfuChange = { generation: number } & (
 export type Wanted = Omit<ReceivedTrack, "mid">;
 
 export type SfuOutcome =
-  /** `tracks`: in the order of the change. */
+  /** `tracks`: those of the change, in its order; `add` of a publication. */
   | { kind: "done"; session: string; description?: SessionDescription; tracks: TrackOutcome[] }
   /** The session has expired, or was never there. */
   | { kind: "gone"; detail: string }
