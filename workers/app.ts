@@ -10,7 +10,9 @@ import { asAdministrator, asApplication, asInstance } from "./guards";
 import { limitGuesses } from "./rate-limit";
 import { readBody, refuse, refuseWith } from "./respond";
 import { admin } from "./routes/admin";
+import { callouts } from "./routes/callouts";
 import { calls } from "./routes/calls";
+import { conferences } from "./routes/conferences";
 import { connect } from "./routes/connect";
 import { credits } from "./routes/credits";
 import { health } from "./routes/health";
@@ -24,6 +26,9 @@ import { statisticsRoute } from "./routes/statistics";
 import { trunks } from "./routes/trunks";
 import { users } from "./routes/users";
 
+/** All else is of the softphone. */
+const isApi = (path: string) => /^\/(v1|calling)(\/|$)/.test(path);
+
 /** A reference for the answer and the log, and one line per request: no query, no header, no body. */
 const logged = createMiddleware<EdgeEnv>(async (context, next) => {
   const start = Date.now();
@@ -32,8 +37,7 @@ const logged = createMiddleware<EdgeEnv>(async (context, next) => {
   await next();
   const { status } = context.res;
   // The headers of an upgrade and of an asset are not ours to change.
-  if (status !== 101 && context.req.path.startsWith("/v1/"))
-    context.res.headers.set("x-reference", reference);
+  if (status !== 101 && isApi(context.req.path)) context.res.headers.set("x-reference", reference);
   log(status >= 500 ? "error" : "info", "request", {
     reference,
     method: context.req.method,
@@ -70,9 +74,11 @@ app.route("/health", health);
 // Before the rest, which would change the headers of an upgrade.
 app.get("/v1/connect", connect);
 app.use("/v1/*", crossOrigin, limitGuesses);
+app.use("/calling/*", crossOrigin, limitGuesses);
 // Of nobody else so much is read.
 app.put("/v1/admin/rates", asAdministrator, withBody(serverLimits.rateCardBytes));
 app.use("/v1/*", withBody(serverLimits.bodyBytes));
+app.use("/calling/*", withBody(serverLimits.bodyBytes));
 app.route("/v1/instances", instances);
 app.use("/v1/users/*", asApplication).route("/v1/users", users);
 app.use("/v1/calls/*", asApplication).route("/v1/calls", calls);
@@ -85,10 +91,11 @@ app.route("/v1/push", push);
 app.route("/v1/credits", credits);
 app.use("/v1/trunks/*", asApplication).route("/v1/trunks", trunks);
 app.use("/v1/admin/*", asAdministrator).route("/v1/admin", admin);
+app.use("/calling/v1/conferences/*", asApplication).route("/calling/v1/conferences", conferences);
+app.use("/calling/v1/callouts/*", asApplication).route("/calling/v1/callouts", callouts);
 
 app.notFound((context) => {
-  const api = context.req.path === "/v1" || context.req.path.startsWith("/v1/");
-  return api || !context.env.ASSETS
+  return isApi(context.req.path) || !context.env.ASSETS
     ? refuseWith(context, "notFound")
     : context.env.ASSETS.fetch(context.req.raw);
 });

@@ -1,6 +1,18 @@
 /** The values that several endpoints read. Each message follows the name of the field. */
 import * as z from "zod/mini";
-import { byteLength, isApplicationKey, isUserId, isUuid, parseAddress, serverLimits } from "../protocol";
+import {
+  byteLength,
+  fail,
+  isApplicationKey,
+  isConferenceId,
+  isUserId,
+  isUuid,
+  limits,
+  ok,
+  parseAddress,
+  type Result,
+  serverLimits,
+} from "../protocol";
 
 export const applicationKey = z.string().check(z.refine(isApplicationKey, "has to be a lowercase GUID"));
 export const userId = z
@@ -26,6 +38,12 @@ export const newUserId = userId.check(
   ),
 );
 export const uuid = z.string().check(z.refine(isUuid, "has to be a lowercase UUID"));
+
+/** Errors: invalidValue. */
+export function conferenceIdOf(value: string): Result<string> {
+  const rule = `conferenceId: has to be 1 to ${limits.conferenceIdCharacters} printable characters`;
+  return isConferenceId(value) ? ok(value) : fail("invalidValue", { detail: rule });
+}
 
 /** An object of these fields and no other: a misspelled one must not mean that it was left out. */
 export function strict<T extends z.core.$ZodShape>(fields: T) {

@@ -1,7 +1,7 @@
 /** What is derived from the deployment's one secret, `MASTER_KEY`: a key for each use of it (RFC 5869). */
 import { type Bytes, fromBase64, utf8 } from "./bytes";
 
-export type KeyUse = "application secrets" | "instance tokens" | "push declines";
+export type KeyUse = "application secrets" | "instance tokens" | "push declines" | "callouts";
 
 /** Derivation costs two awaits per request otherwise. One deployment has one master key. */
 const derived = new Map<string, Bytes>();

@@ -1,4 +1,4 @@
-/** `/v1/admin`: applications, their secrets, push credentials, trunks and users; accounts; rates. Needs the administrator. */
+/** `/v1/admin`: applications, their secrets, push credentials, trunks, users and conferences; accounts; rates. Needs the administrator. */
 import { Hono } from "hono";
 import * as z from "zod/mini";
 import {
@@ -16,6 +16,7 @@ import { parseBody, parseQuery, refuse, refuseWith } from "../respond";
 import { startRevocation } from "../revocation";
 import { applicationKey, between, pageLimit, pageOf, text } from "../schemas";
 import { accounts } from "./accounts";
+import { conferences } from "./conferences";
 import { pushCredentials } from "./push-credentials";
 import { rates } from "./rates";
 import { trunks } from "./trunks";
@@ -103,7 +104,8 @@ const applications = new Hono<EdgeEnv>()
   })
   .route("/:key/users", users)
   .route("/:key/push/credentials", pushCredentials)
-  .route("/:key/trunks", trunks);
+  .route("/:key/trunks", trunks)
+  .route("/:key/conferences", conferences);
 
 export const admin = new Hono<EdgeEnv>()
   .route("/applications", applications)
