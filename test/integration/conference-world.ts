@@ -7,6 +7,7 @@ import type {
   RoomEvent,
   RoomOperation,
 } from "../../protocol";
+import { roomEvents, rosterOf } from "../support/roster";
 import { Peer, someone } from "./peer";
 
 type Named<T extends RoomEvent["type"]> = Extract<RoomEvent, { type: T }>;
@@ -67,7 +68,7 @@ export class Participant {
   }
 
   get events(): RoomEvent[] {
-    return this.peer.callFrames(this.id).flatMap(({ event }) => (event.event === "room" ? event.room : []));
+    return roomEvents(this.peer.callFrames(this.id).map(({ event }) => event));
   }
 
   named<T extends RoomEvent["type"]>(type: T): Named<T>[] {
@@ -89,16 +90,7 @@ export class Participant {
 
   /** Who is there besides this one, as the room's changes say. */
   get roster(): ParticipantInfo[] {
-    let roster: ParticipantInfo[] = [];
-    for (const event of this.events) {
-      if (event.type === "joined") roster = event.participants;
-      else if (event.type === "participantJoined") roster = [...roster, event.participant];
-      else if (event.type === "participantLeft") roster = roster.filter(({ id }) => id !== event.id);
-      else if (event.type === "participantChanged") {
-        roster = roster.map((one) => (one.id === event.change.id ? changed(one, event.change) : one));
-      }
-    }
-    return roster;
+    return rosterOf(this.events);
   }
 
   /** Waits until exactly these are there besides this one. */
@@ -133,13 +125,4 @@ export class Participant {
     this.peer.frames.unshift(...heard);
     await this.peer.frame("synced");
   }
-}
-
-type Change = Named<"participantChanged">["change"];
-
-function changed(one: ParticipantInfo, { away, host, ...rest }: Change): ParticipantInfo {
-  const next = { ...one, ...rest };
-  if (away !== undefined) next.away = away ?? undefined;
-  if (host !== undefined) next.host = host ?? undefined;
-  return next;
 }
