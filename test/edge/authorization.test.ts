@@ -137,6 +137,10 @@ const declined = async (cell: Cell, key?: string) => {
 };
 const onlyOfAlice = { "A's bob": 40300, "B's user of that name": 40300 };
 
+/** Where nobody is, until somebody joins. */
+const conference = (rest = "") => `/calling/v1/conferences/id/room${rest}`;
+const participant = (cell: Cell) => conference(`/${callOf(cell)}`);
+
 const endpoints: Endpoint[] = [
   { method: "GET", path: () => "/health", expected: everybody(200) },
   { method: "GET", path: () => "/v1/connect", expected: everybody(42600) },
@@ -265,6 +269,23 @@ const endpoints: Endpoint[] = [
     },
   },
   { method: "GET", path: () => "/v1/credits/ledger", expected: application(200, 200) },
+  { method: "GET", path: () => conference(), expected: application(40400, 40400) },
+  { method: "DELETE", path: () => conference(), expected: application(40400, 40400) },
+  {
+    method: "PATCH",
+    path: participant,
+    body: () => ({ command: "mute" }),
+    expected: application(40400, 40400),
+  },
+  { method: "DELETE", path: participant, expected: application(40400, 40400) },
+  {
+    method: "POST",
+    path: () => "/calling/v1/callouts",
+    body: () => ({ method: "ttsCallout" }),
+    expected: application(40002, 40002),
+  },
+  { method: "GET", path: adminPath("/conferences/id/room"), expected: administrator(40400) },
+  { method: "DELETE", path: adminPath("/conferences/id?conferenceId=.."), expected: administrator(40400) },
   {
     method: "POST",
     path: () => "/v1/admin/applications",
