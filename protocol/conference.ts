@@ -70,7 +70,11 @@ export interface Signal {
   candidates?: Candidate[];
 }
 
-/** A layer of simulcast: `h` whole, `m` half, `l` a quarter of the width. */
+/**
+ * A layer of simulcast: `h` whole, `m` half, `l` a quarter of the width. An offer lists its layers from the
+ * largest on, under names that sort in the same order (`f`, `h`, `q`): where the wished one does not fit or is
+ * not sent, the SFU goes down the alphabet.
+ */
 export type VideoLayer = "h" | "m" | "l";
 
 /** A track on its way through the SFU, at the one who receives it. */
@@ -89,7 +93,8 @@ export type RoomOperation =
   /**
    * What this participant sends through the SFU, all of it, in one offer with its candidates left out
    * or in: a session has the SFU's only. `mid` of each track that is sent; `id` of the phone whose it is.
-   * `fresh`: on a new peer connection, so with a new session.
+   * `fresh`: on a new peer connection, so with a new session; the first one, too. A `mid` that had nothing to
+   * send for 30 s is forgotten by the SFU: what is sent then goes by another `mid`.
    */
   | {
       type: "publish";
@@ -125,14 +130,23 @@ export type RoomEvent =
    * come through the SFU, so that nobody hears a gap.
    */
   | { type: "plan"; plan: MediaPlan }
-  /** The SFU's answer to `publish`. */
-  | { type: "sfuAnswer"; description: SessionDescription }
+  /**
+   * The SFU's answer to `publish`. `session`, here and in what follows: how many `fresh` publications of this
+   * participant the room had heard of. What belongs to an earlier one than the latest is to be ignored.
+   */
+  | { type: "sfuAnswer"; session: number; description: SessionDescription }
   /** What is to be received, numbered from 1 in a session: the new tracks in it, and what it brings from now on. */
-  | { type: "sfuOffer"; offer: number; description: SessionDescription; tracks: SfuTrack[] }
+  | {
+      type: "sfuOffer";
+      session: number;
+      offer: number;
+      description: SessionDescription;
+      tracks: SfuTrack[];
+    }
   /** These `mid`s bring nothing any more. */
-  | { type: "sfuClosed"; mids: string[] }
+  | { type: "sfuClosed"; session: number; mids: string[] }
   /** The session is of no use any more, or this could not be published: publish again, `fresh`, after a second. */
-  | { type: "sfuFailed"; error: ErrorBody }
+  | { type: "sfuFailed"; session: number; error: ErrorBody }
   /** Of somebody that this participant has invited. `id` is the invitation's. */
   | { type: "invitation"; id: string; state: "progressing" | "ringing" | "answered" }
   | { type: "invitation"; id: string; state: "ended"; cause: EndCause; error?: ErrorBody }

@@ -61,7 +61,7 @@ function concludePublication(
   delete seat.unused;
   seat.sends = [...keep, ...add.filter((track) => !failed.includes(track))];
   forgiveSender(seats, session);
-  return [{ type: "sfuAnswer", description }];
+  return [{ type: "sfuAnswer", session: seat.sessions, description }];
 }
 
 function concludePull(
@@ -88,7 +88,7 @@ function concludePull(
   // This offer crosses what it has published meanwhile, and stands.
   delete seat.publishing;
   const named = received.map(({ mid, id, kind }) => ({ mid, id, kind }));
-  return [{ type: "sfuOffer", offer: seat.offers, description, tracks: named }];
+  return [{ type: "sfuOffer", session: seat.sessions, offer: seat.offers, description, tracks: named }];
 }
 
 function concludeLayers(
@@ -120,5 +120,5 @@ function concludeClosing(
   });
   for (const mid of closed) settle(seat, changing(mid));
   seat.receives = seat.receives.filter(({ mid }) => !closed.includes(mid));
-  return closed.length > 0 ? [{ type: "sfuClosed", mids: closed }] : [];
+  return closed.length > 0 ? [{ type: "sfuClosed", session: seat.sessions, mids: closed }] : [];
 }

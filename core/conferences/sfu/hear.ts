@@ -22,6 +22,7 @@ function hearPublication(seat: SfuSeat, op: Extract<SfuOperation, { type: "publi
   const first = seat.session === undefined && !seat.lost;
   if (op.fresh || first) {
     if (!seat.unused) renew(seat);
+    seat.sessions += 1;
     // An offer of ours crosses it, and stands; or it knows too little: it will publish again.
   } else if (seat.lost || op.heard < seat.offers) return;
   const { description, tracks } = op;
@@ -46,7 +47,13 @@ function renew(seat: SfuSeat): void {
 export function giveUp(seat: SfuSeat, detail: string): RoomEvent[] {
   renew(seat);
   seat.lost = true;
-  return [{ type: "sfuFailed", error: errorBody("unavailable", { detail: `SFU: ${detail}` }) }];
+  return [
+    {
+      type: "sfuFailed",
+      session: seat.sessions,
+      error: errorBody("unavailable", { detail: `SFU: ${detail}` }),
+    },
+  ];
 }
 
 /** It left: what others receive of it is to be closed. */

@@ -8,7 +8,7 @@ import { changing, isDue, keepTrouble, pulling, request } from "./trouble";
 import { difference, ridsOf, wantedBy } from "./wanted";
 
 export { concludeChange } from "./conclude";
-export { dropSfu, hearSfu, loseChange } from "./hear";
+export { dropSfu, hearSfu, loseChange, type SfuOperation } from "./hear";
 export { nextRetry } from "./trouble";
 
 /** To make sure of a session before anybody is told: its outcome's `session` is for `newSfuSeat(session)`. */

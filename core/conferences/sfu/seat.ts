@@ -12,8 +12,10 @@ export interface SfuSeat {
   unused?: true;
   /** The session was given up, and the participant knows: only what is published `fresh` counts. */
   lost?: true;
-  /** Counts the sessions: the outcome of a change in an earlier one means nothing. */
+  /** Counts the sessions, also those that failed: the outcome of a change in an earlier one means nothing. */
   generation: number;
+  /** Counts them as the participant does: by what it has published `fresh`. */
+  sessions: number;
   /** A change is under way, in the session of this count. */
   changing?: number;
   /** What it has published and the SFU has not been asked for yet. */
@@ -108,6 +110,7 @@ export interface TrackOutcome {
 export function newSfuSeat(session?: string): SfuSeat {
   const seat: SfuSeat = {
     generation: 1,
+    sessions: 0,
     sends: [],
     named: 0,
     receives: [],
