@@ -1,6 +1,7 @@
-/** `npm run bench [signalling|messages|push|phone|memory|sizes|cost|media …]`: without a name, all of it. Judges nothing, exits 0. */
+/** `npm run bench [signalling|messages|push|phone|conference|memory|sizes|cost|media …]`: without a name, all of it. Judges nothing, exits 0. */
 import { cpus } from "node:os";
 import { PushServices } from "../test/support/push";
+import { benchConference } from "./conference";
 import { benchMedia } from "./media";
 import { benchMemory } from "./memory";
 import { benchMessages } from "./messages";
@@ -23,6 +24,7 @@ try {
   if (wanted("messages")) await benchMessages(platform.demo, floor);
   if (wanted("push")) await benchPush(platform.demo, floor, push);
   if (wanted("phone")) await benchPhone(platform, floor);
+  if (wanted("conference")) await benchConference(platform.demo, floor);
 } finally {
   await Promise.all([platform.stop(), floor.stop(), push.close()]);
 }

@@ -2,7 +2,8 @@
  * The floor: what a signalling step costs when nothing is done but carry it. A frame goes through a
  * chain of objects, each by one RPC, into a hibernating socket; on demand one object of the chain
  * writes one durable row first, as a step does that must not be lost. At the end of the chain, posts
- * may leave for a push service by way of the Worker, or a leg calls a gateway.
+ * may leave for a push service by way of the Worker, a leg calls a gateway, or the frame goes on along
+ * many chains at once.
  */
 import { DurableObject } from "cloudflare:workers";
 import { courier } from "./courier";
@@ -29,6 +30,8 @@ interface Frame {
   posts?: Post[];
   /** The gateway that a leg calls after the last object, instead of telling its sockets. */
   gateway?: { url: string; back: string[] };
+  /** The last object passes it on along all of these at once, and the first object of each writes a row. */
+  fan?: string[][];
 }
 
 /** As the platform has it. */
@@ -49,7 +52,10 @@ export class Relay extends DurableObject<Env> {
     const [here, next, ...rest] = frame.path;
     if (frame.writes && frame.writes === here) this.ctx.storage.kv.put("row", frame.id);
     if (next) {
-      await this.env.RELAY.get(this.env.RELAY.idFromName(next)).pass({ ...frame, path: [next, ...rest] });
+      await this.#relay(next).pass({ ...frame, path: [next, ...rest] });
+    } else if (frame.fan) {
+      const { fan, id } = frame;
+      await Promise.all(fan.map((path) => this.#relay(path[0]).pass({ path, writes: path[0], id })));
     } else if (frame.gateway) {
       const leg = this.env.LEG.get(this.env.LEG.newUniqueId());
       await leg.dial({ ...frame.gateway, id: frame.id });
@@ -65,6 +71,10 @@ export class Relay extends DurableObject<Env> {
     this.ctx.storage.kv.put("row", id);
     return id;
   }
+
+  #relay(name = ""): DurableObjectStub<Relay> {
+    return this.env.RELAY.get(this.env.RELAY.idFromName(name));
+  }
 }
 
 export default {
@@ -74,6 +84,9 @@ export default {
       return env.MAILBOX.get(env.MAILBOX.idFromName(pathname.slice(9))).fetch(request);
     const stub = env.RELAY.get(env.RELAY.idFromName(pathname.slice(1)));
     if (request.headers.get("upgrade") === "websocket") return stub.fetch(request);
-    return Response.json({ id: await stub.write(((await request.json()) as { id: number }).id) });
+    const frame = (await request.json()) as { id: number } & Partial<Frame>;
+    // Answered when it has come to its end, as a request of an app's server is.
+    if (frame.path) await stub.pass({ ...frame, path: frame.path });
+    return Response.json({ id: frame.path ? frame.id : await stub.write(frame.id) });
   },
 } satisfies ExportedHandler<Env>;
