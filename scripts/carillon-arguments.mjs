@@ -1,4 +1,5 @@
 /** What the words on the command line of `carillon` mean: a request, or a mistake that is told in one line. */
+import { conferenceCommands } from "./lib/conference-words.mjs";
 import { microUnits } from "./lib/credit-words.mjs";
 import { trunkBody, trunkOptions } from "./lib/trunk-words.mjs";
 
@@ -47,6 +48,13 @@ export const usage = `Usage: npm run carillon -- <command> [options]
   trunk replace <id> …                    the same, and --prefixes is needed; it keeps its password without a file
   trunk check <id> --app <key>            ask it for an answer
   trunk remove <id> --app <key>           stop dialling with it
+  conference list <conferenceId> --app <key>
+                                          who is in, by the ids of their calls
+  conference mute <conferenceId> <callId> --app <key>
+                                          and unmute, hold, resume: what the server decides over their heads
+  conference kick <conferenceId> <callId> --app <key>
+                                          take one out
+  conference kick-all <conferenceId> --app <key>
 
   What was set for the same app and environment, project or public key is replaced at once.
   Private keys and passwords are read from files (- is the standard input), and never shown again.
@@ -219,6 +227,7 @@ const commands = {
     ["app!"],
     ([id], options) => ({ method: "DELETE", path: `${trunks(options)}/${enc(id)}` }),
   ],
+  ...conferenceCommands,
 };
 
 const flags = new Set(["json", "help", "end-old", "revoke-instances", "generate", "csv"]);

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { parseArguments, UsageError } from "./carillon-arguments.mjs";
+import { participantsInWords } from "./lib/conference-words.mjs";
 import { creditsInWords, entryLine } from "./lib/credit-words.mjs";
 import { checkInWords } from "./lib/trunk-words.mjs";
 
@@ -119,6 +120,32 @@ test.each<[string[], string, string, object]>([
 ])("%j says what a trunk is", (words, method, path, body) => {
   const { request } = parseArguments(words, read);
   expect(request).toEqual({ method, path, body });
+});
+
+const of = `${application}/conferences/id?conferenceId=`;
+
+test.each<[string[], object]>([
+  [["list", "..", "--app", key], { method: "GET", path: `${of}..` }],
+  [
+    ["mute", "a/b c&+%", "c", "--app", key],
+    { method: "PATCH", path: `${of}a%2Fb+c%26%2B%25&callId=c`, body: { command: "mute" } },
+  ],
+  [
+    ["hold", "room", "c", "--app", key],
+    { method: "PATCH", path: `${of}room&callId=c`, body: { command: "onhold" } },
+  ],
+  [["kick", "room", "c", "--app", key], { method: "DELETE", path: `${of}room&callId=c` }],
+  [["kick-all", "room", "--app", key], { method: "DELETE", path: `${of}room` }],
+])("conference %j", (words, request) => {
+  expect(parseArguments(["conference", ...words], read).request).toEqual(request);
+});
+
+test("who is in a conference, a line for each", () => {
+  const alice = { id: "c1", cli: "alice", duration: 7, muted: true, onhold: true };
+  const bob = { id: "c2", cli: "bob", duration: 0, muted: false, onhold: false };
+  expect(participantsInWords({ participants: [alice, bob] })).toBe(
+    "c1  alice  7 s  muted  on hold\nc2  bob  0 s",
+  );
 });
 
 test.each<[object, string]>([
@@ -243,6 +270,9 @@ test.each([
   [["trunk", "add", ...least, "--password", "x"], "trunk add knows no option --password"],
   // Who leaves the numbers out does not mean all of them.
   [["trunk", "replace", "id", ...least], "trunk replace needs --prefixes"],
+  // Nor does who leaves the participant out mean everybody.
+  [["conference", "kick", "room", "--app", key], "conference kick takes <conferenceId> <callId>"],
+  [["conference", "list", "room"], "conference list needs --app"],
   [webpush, "give --generate, or both of"],
   [[...webpush, "--generate", ...pair], "give --generate, or both of"],
   [[...webpush, "--public-key", "x"], "give --generate, or both of"],

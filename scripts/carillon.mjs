@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArguments, UsageError, usage } from "./carillon-arguments.mjs";
+import { participantsInWords } from "./lib/conference-words.mjs";
 import { creditsInWords, entryLine } from "./lib/credit-words.mjs";
 import { checkInWords, trunkLine } from "./lib/trunk-words.mjs";
 
@@ -111,6 +112,7 @@ function format(/** @type {string} */ command, /** @type {unknown} */ answer) {
   if (answer === undefined) return "done";
   if (typeof answer === "string") return answer.trimEnd();
   if (Array.isArray(answer)) return answer.map(line).join("\n") || "none";
+  if (command === "conference list") return participantsInWords(/** @type {never} */ (answer));
   if (command === "trunk check") return checkInWords(/** @type {object} */ (answer));
   const words = creditsInWords(command, /** @type {object} */ (answer));
   if (words) return words;
