@@ -1,5 +1,6 @@
 /** What sessions and the edge ask of a {@link ConferenceRoom}. */
 import type { CallUser, LogEntry } from "../../core/calls/call-data";
+import type { Command } from "../../core/conferences/inputs";
 import type { RoomWords } from "../../core/conferences/words";
 import type { CallHeaders, ParticipantInfo } from "../../protocol";
 import type { UserAddress } from "../user-hub/rpc";
@@ -43,8 +44,7 @@ export interface Callout extends RoomAddress {
   reference: string;
 }
 
-/** What the REST API does to one participant. */
-export type Command = "mute" | "unmute" | "hold" | "resume";
+export type { Command };
 
 /** One in the list that the REST API gives. */
 export interface ListedParticipant extends ParticipantInfo {

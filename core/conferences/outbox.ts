@@ -1,0 +1,65 @@
+/** What the room says to its participants' calls: numbered for each, kept until it is applied, bounded. */
+import { byteLength, type CallOperation, type ErrorBody, type RoomEvent, serverLimits } from "../../protocol";
+import type { Run } from "./inputs";
+import { type Outbox, present, type Room, type Seat, seatOf } from "./room-data";
+import type { RoomWord } from "./words";
+
+/** Tells some of those who are in. Who is not, or is a phone, hears nothing. */
+export function say(run: Run, event: RoomEvent, ...to: (Seat | undefined)[]): void {
+  const word: RoomWord = { word: "event", event };
+  const hearers = to.filter((seat) => seat?.state === "in" && !seat.line);
+  if (hearers.length === 0) return;
+  // One value for all of them, in storage as well.
+  const waiting = { word, size: byteLength(JSON.stringify(word)) };
+  for (const seat of hearers) seat?.outbox.words.push(waiting);
+  run.changed = true;
+}
+
+/** Tells all but one. */
+export function sayToOthers(run: Run, event: RoomEvent, but: Seat): void {
+  say(run, event, ...present(run.room).filter(({ id }) => id !== but.id));
+}
+
+/** As a party of the call. */
+export function operate(run: Run, seat: Seat, op: CallOperation): void {
+  const word: RoomWord = { word: "operation", op };
+  seat.outbox.words.push({ word, size: byteLength(JSON.stringify(word)) });
+  run.changed = true;
+}
+
+/**
+ * Nothing but a hang-up is left to say. Which of the words its call has applied is not known, so the
+ * hang-up takes the place of each, and comes as one more: whichever is the next, it is that.
+ */
+export function hangUp(run: Run, { outbox }: Seat, error?: ErrorBody): void {
+  const word: RoomWord = { word: "operation", op: { op: "hangup", ...(error && { error }) } };
+  outbox.words = Array(outbox.words.length + 1).fill({ word, size: 0 });
+  run.changed = true;
+}
+
+/**
+ * A call has applied all words up to `n`. Need not be stored: should it be forgotten, they are said again.
+ * Answers whether that was the last which one who leaves has to hear.
+ */
+export function confirm(room: Room, id: string, n: number): boolean {
+  const seat = seatOf(room, id);
+  if (!seat) return false;
+  const { outbox } = seat;
+  const applied = Math.min(n - outbox.n + 1, outbox.words.length);
+  if (applied > 0) {
+    outbox.words = outbox.words.slice(applied);
+    outbox.n += applied;
+  }
+  return seat.state === "leaving" && outbox.words.length === 0;
+}
+
+/** The one with the most unconfirmed words, where they are more in all than a room may keep. */
+export function overfull(room: Room): Seat | undefined {
+  const sizes = room.seats.map(({ outbox }) => sizeOf(outbox));
+  if (sizes.reduce((sum, size) => sum + size, 0) <= serverLimits.roomBacklogBytes) return undefined;
+  return room.seats[sizes.indexOf(Math.max(...sizes))];
+}
+
+export function sizeOf({ words }: Outbox): number {
+  return words.reduce((sum, { size }) => sum + size, 0);
+}

@@ -1,0 +1,86 @@
+/** What participants say about media: to each other in a mesh, or to the SFU. */
+import type { RoomOperation, Signal, TrackNames } from "../../protocol";
+import { hosted } from "./bridges";
+import type { RoomInput, Run } from "./inputs";
+import { say } from "./outbox";
+import { type Room, type Seat, seatOf, users } from "./room-data";
+import type { SfuOperation } from "./sfu/hear";
+import { concludeChange, hearSfu, loseChange, nextChange, nextRetry } from "./sfu/planner";
+
+/** Each to the one it is for, in order. Those for somebody who is not there are dropped. */
+export function relay(run: Run, from: Seat, { signals }: Extract<RoomOperation, { type: "signal" }>): void {
+  const byPeer = new Map<string, Signal[]>();
+  for (const { peer, tracks, ...signal } of signals) {
+    const names = tracks && namesOf(run.room, from, tracks);
+    const sent = { ...signal, peer: from.id, ...(names && { tracks: names }) };
+    byPeer.set(peer, [...(byPeer.get(peer) ?? []), sent]);
+  }
+  byPeer.delete(from.id);
+  for (const [peer, sent] of byPeer) say(run, { type: "signal", signals: sent }, seatOf(run.room, peer));
+}
+
+/** Only of phones whose host says so. */
+function namesOf(room: Room, host: Seat, tracks: TrackNames): TrackNames {
+  return Object.fromEntries(Object.entries(tracks).filter(([, id]) => hosted(room, host, id)));
+}
+
+/** What is said before there is an SFU, or by one who is not in, counts for nothing. */
+export function hearMedia(run: Run, seat: Seat, op: SfuOperation): void {
+  const { room } = run;
+  if (!room.sfu[seat.id]) return;
+  run.changed = true;
+  for (const event of hearSfu(room.sfu, seat.id, known(room, seat, op))) say(run, event, seat);
+}
+
+/** Without the ids of those who are not there. */
+function known(room: Room, seat: Seat, op: SfuOperation): SfuOperation {
+  if (op.type === "publish") {
+    const tracks = op.tracks.filter(({ id }) => id === undefined || hosted(room, seat, id));
+    return { ...op, tracks };
+  }
+  if (op.type === "show") {
+    const there = new Set(users(room).map(({ id }) => id));
+    const videos = Object.entries(op.videos).filter(([id]) => there.has(id) && id !== seat.id);
+    return { ...op, videos: Object.fromEntries(videos) };
+  }
+  return op;
+}
+
+export function conclude(
+  run: Run,
+  { id, change, outcome }: Pick<Extract<RoomInput, { type: "sfu" }>, "id" | "change" | "outcome">,
+): void {
+  const { room, now } = run;
+  if (!room.sfu[id]) return;
+  run.changed = true;
+  for (const event of concludeChange(room.sfu, id, change, outcome, now)) say(run, event, seatOf(room, id));
+}
+
+/** Nobody knows what has become of the changes that were under way. */
+export function loseChanges(run: Run): void {
+  const { room } = run;
+  for (const [id, { changing }] of Object.entries(room.sfu)) {
+    if (!changing) continue;
+    run.changed = true;
+    for (const event of loseChange(room.sfu, id)) say(run, event, seatOf(room, id));
+  }
+}
+
+/** Asks the SFU for what is wanted now, one thing for each participant. */
+export function askSfu(run: Run): void {
+  const { room, now } = run;
+  for (const id of Object.keys(room.sfu)) {
+    const change = nextChange(room.sfu, id, now);
+    if (!change) continue;
+    run.changed = true;
+    run.effects.push({ type: "sfu", id, change });
+  }
+}
+
+/** When the SFU is to be asked again; `lostMs`: what is under way for so long has died. */
+export function sfuDue(room: Room, now: number, lostMs: number): number[] {
+  if (room.plan !== "sfu") return [];
+  const changing = Object.values(room.sfu).some((seat) => seat.changing);
+  const retry = nextRetry(room.sfu, now);
+  return [...(changing ? [now + lostMs] : []), ...(retry === undefined ? [] : [retry])];
+}
