@@ -93,6 +93,9 @@ interface Session {
   busy: boolean;
 }
 
+/** `track`: the first one alone fails. `lost`: the room has forgotten that it asked. */
+export type Trouble = "gone" | "later" | "refused" | "track" | "lost";
+
 /** Strict: what Cloudflare's would refuse is an error of the test. */
 export class World {
   readonly seats: SfuSeats = {};
@@ -100,9 +103,11 @@ export class World {
   readonly sessions = new Map<string, Session>();
   readonly under: { id: string; change: SfuChange }[] = [];
   now = 0;
+  joined = 0;
   #named = 0;
 
   join(id: string): void {
+    this.joined += 1;
     const client = new Client();
     this.clients.set(id, client);
     this.seats[id] = newSfuSeat();
@@ -137,26 +142,26 @@ export class World {
     for (const id of this.clients.keys()) {
       const change = nextChange(this.seats, id, this.now);
       if (!change) continue;
-      if (this.under.some((other) => other.id === id && this.clients.has(id))) throw new Error("two at once");
+      if (this.under.some((other) => other.id === id)) throw new Error("two at once");
       this.under.push({ id, change: structuredClone(change) });
-      const session = "session" in change && change.session && this.sessions.get(change.session);
-      if (session && session.busy) throw new Error("two changes of one session at once");
+      const session = this.#sessionOf(change);
+      if (session?.busy) throw new Error("two changes of one session at once");
       if (session) session.busy = true;
     }
   }
 
   /** A change comes to its end, as it should or with `trouble`. */
-  conclude(at: number, trouble?: "gone" | "later" | "refused" | "track" | "lost"): void {
+  conclude(at: number, trouble?: Trouble): void {
     const [found] = this.under.splice(at, 1);
     if (!found) return;
     const { id, change } = found;
-    const session = "session" in change && change.session && this.sessions.get(change.session);
+    const session = this.#sessionOf(change);
     if (session) session.busy = false;
     if (trouble === "lost") this.#tell(id, loseChange(this.seats, id));
     else this.#tell(id, concludeChange(this.seats, id, change, this.#outcome(change, trouble), this.now));
   }
 
-  #outcome(change: SfuChange, trouble?: "gone" | "later" | "refused" | "track"): SfuOutcome {
+  #outcome(change: SfuChange, trouble?: Exclude<Trouble, "lost">): SfuOutcome {
     if (trouble === undefined || trouble === "track") return this.#perform(change, trouble === "track");
     return { kind: trouble, detail: "for a test" };
   }
@@ -174,6 +179,10 @@ export class World {
       this.now = again;
     }
     throw new Error("it does not come to rest");
+  }
+
+  #sessionOf(change: SfuChange): Session | undefined {
+    return this.sessions.get(("session" in change && change.session) || "");
   }
 
   #tell(id: string, events: RoomEvent[]): void {
