@@ -49,7 +49,13 @@ export function someone(name: string): string {
 /** The options that can be sent to a page, and a token to register with. */
 type StartOptions = Pick<
   CarillonClientOptions,
-  "applicationKey" | "userId" | "environmentHost" | "applicationSecret" | "displayName" | "forceRelay"
+  | "applicationKey"
+  | "userId"
+  | "environmentHost"
+  | "applicationSecret"
+  | "displayName"
+  | "forceRelay"
+  | "audioPacketMs"
 > & { token?: string };
 
 export interface PhoneOptions {
@@ -127,6 +133,18 @@ export class Phone {
         return watch(client.callClient.callUser(userId, options));
       },
       [userId, options] as const,
+    );
+    return new PhoneCall(this, handle);
+  }
+
+  async callConference(id: string, options: CallOptions = {}): Promise<PhoneCall> {
+    const handle = await this.page.evaluateHandle(
+      ([id, options]) => {
+        const { client, watch } = window.harness;
+        if (!client) throw new Error("not started");
+        return watch(client.callClient.callConference(id, options));
+      },
+      [id, options] as const,
     );
     return new PhoneCall(this, handle);
   }

@@ -1,0 +1,158 @@
+/**
+ * What is heard in a page, and who that is: each participant of a conference sends a tone of its own. Heard is what an
+ * audio element plays that is not muted, as a person would hear it; received is what comes in, played or not.
+ */
+
+export interface Ears {
+  /** The tones that are heard now, Hz; one for each source of it. */
+  played(): number[];
+  received(): number[];
+  /** The tones in this stream. */
+  in(stream: MediaStream): number[];
+  /** From now on: since when each tone is silent or heard, and how long it was silent at most. */
+  reset(): void;
+  /** The longest silence of a tone, milliseconds, and when it was last heard, milliseconds since 1970. */
+  of(tone: number): { silence: number; heardAt: number; heard: boolean };
+  /** The longest time, milliseconds, in which nobody has listened: the page was busy. */
+  blind(): number;
+}
+
+declare global {
+  interface Window {
+    ears: Ears;
+  }
+}
+
+export interface EarsOptions {
+  /** What this page's microphone sends, Hz. */
+  own: number;
+  /** What all pages send. */
+  tones: number[];
+}
+
+/** How often the page listens; what it looks at then is a little longer. Milliseconds. */
+export const listenMs = 50;
+
+/** Playwright sends its text: nothing from outside may be used here. */
+export function installEars({ own, tones }: EarsOptions): void {
+  const everyMs = 50;
+  // 4,096 samples are 85 ms: nothing between two looks is missed, if they come in time.
+  const samples = 4_096;
+  const audible = 0.02;
+  const elements: HTMLAudioElement[] = [];
+  const PlainAudio = window.Audio;
+  window.Audio = class extends PlainAudio {
+    constructor(url?: string) {
+      super(url);
+      elements.push(this);
+    }
+  };
+  let context: AudioContext | undefined;
+  // Made when they are needed: a page that nobody has looked at yet has no sound.
+  const audio = () => {
+    context ??= new AudioContext();
+    return context;
+  };
+
+  navigator.mediaDevices.getUserMedia = async () => {
+    const tone = new OscillatorNode(audio(), { frequency: own });
+    const quiet = new GainNode(audio(), { gain: 0.3 });
+    const microphone = audio().createMediaStreamDestination();
+    tone.connect(quiet).connect(microphone);
+    tone.start();
+    return microphone.stream;
+  };
+
+  const analysers = new Map<MediaStreamTrack, AnalyserNode>();
+  const analyserOf = (track: MediaStreamTrack): AnalyserNode => {
+    const known = analysers.get(track);
+    if (known) return known;
+    const stream = new MediaStream([track]);
+    // Chromium plays what comes from afar into nothing unless an element has it.
+    const element = new PlainAudio();
+    element.muted = true;
+    element.srcObject = stream;
+    void element.play().catch(() => {});
+    const analyser = new AnalyserNode(audio(), { fftSize: samples });
+    audio().createMediaStreamSource(stream).connect(analyser);
+    analysers.set(track, analyser);
+    track.addEventListener("ended", () => analysers.delete(track));
+    return analyser;
+  };
+
+  const window_ = Float32Array.from(
+    { length: samples },
+    (_, at) => 1 - Math.cos((2 * Math.PI * at) / samples),
+  );
+  const wave = new Float32Array(samples);
+  /** Goertzel: how loud a tone is. */
+  const amplitude = (frequency: number): number => {
+    const factor = 2 * Math.cos((2 * Math.PI * frequency) / audio().sampleRate);
+    let [one, two] = [0, 0];
+    for (let at = 0; at < samples; at++) {
+      const next = (wave[at] ?? 0) * (window_[at] ?? 0) + factor * one - two;
+      two = one;
+      one = next;
+    }
+    return (2 * Math.sqrt(one * one + two * two - factor * one * two)) / samples;
+  };
+  const tonesIn = (track: MediaStreamTrack): number[] => {
+    if (track.readyState !== "live") return [];
+    analyserOf(track).getFloatTimeDomainData(wave);
+    return tones.filter((tone) => amplitude(tone) > audible);
+  };
+
+  const tonesOf = (tracks: Iterable<MediaStreamTrack>) => [...new Set(tracks)].flatMap(tonesIn);
+  const played = () => {
+    const playing = elements.filter(({ muted, paused, volume }) => !muted && !paused && volume > 0);
+    return playing.flatMap(({ srcObject }) =>
+      srcObject instanceof MediaStream
+        ? tonesOf(srcObject.getAudioTracks().filter(({ enabled }) => enabled))
+        : [],
+    );
+  };
+  const received = () =>
+    tonesOf(
+      window.harness.peers
+        .filter(({ connectionState }) => connectionState !== "closed")
+        .flatMap((peer) => peer.getReceivers().map(({ track }) => track))
+        .filter(({ kind }) => kind === "audio"),
+    );
+
+  const states = new Map<number, { silence: number; heardAt: number; heard: boolean }>();
+  let lookedAt = 0;
+  let blind = 0;
+  const look = () => {
+    const now = Date.now();
+    if (lookedAt) blind = Math.max(blind, now - lookedAt);
+    lookedAt = now;
+    const heard = new Set(played());
+    for (const [tone, state] of states) {
+      // A look that comes late and finds what was there before says nothing of a silence.
+      if (!heard.has(tone)) state.silence = Math.max(state.silence, now - state.heardAt);
+      else {
+        if (!state.heard) state.silence = Math.max(state.silence, now - state.heardAt);
+        state.heardAt = now;
+      }
+      state.heard = heard.has(tone);
+    }
+  };
+  let timer: ReturnType<typeof setInterval> | undefined;
+  window.ears = {
+    played,
+    received,
+    in: (stream) => tonesOf(stream.getAudioTracks()),
+    reset() {
+      clearInterval(timer);
+      lookedAt = 0;
+      blind = 0;
+      const heardAt = Date.now();
+      for (const tone of tones) states.set(tone, { silence: 0, heardAt, heard: false });
+      look();
+      for (const state of states.values()) state.silence = 0;
+      timer = setInterval(look, everyMs);
+    },
+    of: (tone) => states.get(tone) ?? { silence: Number.NaN, heardAt: Number.NaN, heard: false },
+    blind: () => blind,
+  };
+}
