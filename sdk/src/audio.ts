@@ -5,12 +5,18 @@ import type { Log } from "./log";
 
 type Output = HTMLAudioElement & { setSinkId?: (id: string) => Promise<void> };
 
+/** Somebody who can be heard: a call, or one of a conference's participants. */
+export interface Audible {
+  readonly held: boolean;
+  readonly incomingStream: MediaStream | undefined;
+}
+
 /** What is heard, where, and through which microphone. */
 export class AudioController {
   readonly #devices: Devices;
   readonly #calls: () => Call[];
   readonly #log: Log;
-  readonly #elements = new Map<Call, Output>();
+  readonly #elements = new Map<Audible, Output>();
   #sound: Output | undefined;
   #output = "";
   #unroute: (() => void) | undefined;
@@ -94,7 +100,7 @@ export class AudioController {
   }
 
   /** @internal */
-  play(call: Call, element = this.#elements.get(call) ?? newAudio()): void {
+  play(call: Audible, element = this.#elements.get(call) ?? newAudio()): void {
     if (!element) return;
     this.#elements.set(call, element);
     element.muted = call.held;
@@ -108,14 +114,13 @@ export class AudioController {
     });
   }
 
-  /** @internal */
-  quieten(call: Call): void {
-    const element = this.#elements.get(call);
-    if (element) element.muted = call.held;
+  /** @internal Somebody is held, or is not any more. */
+  quieten(): void {
+    for (const [call, element] of this.#elements) element.muted = call.held;
   }
 
   /** @internal */
-  detach(call: Call): void {
+  detach(call: Audible): void {
     const element = this.#elements.get(call);
     if (element) element.srcObject = null;
     this.#elements.delete(call);

@@ -113,10 +113,30 @@ export class CallClient extends Emitter<CallClientEvents> {
     return this.#call(address, options, "sip");
   }
 
+  /**
+   * Joins a conference of this application, and makes it if nobody is in. An ordinary call, with
+   * `call.participants`; `hangup()` leaves.
+   *
+   * @param conferenceId 1 to 64 characters.
+   * @throws CarillonError `invalidUse` for no id, or as {@link callUser} does.
+   * @example
+   * const call = client.callClient.callConference("team", { video: true });
+   * call.on("participantJoined", ({ displayName, userId }) => console.log(displayName ?? userId, "is here."));
+   * call.on("remoteTrack", ({ stream, participant }) => showTile(participant, stream));
+   */
+  callConference(conferenceId: string, options: Omit<CallOptions, "ringSeconds"> = {}): Call {
+    must(
+      conferenceId && [...conferenceId].length <= limits.conferenceIdCharacters,
+      "conferenceId: not 1 to 64",
+    );
+    return this.#call(conferenceId, options, undefined, conferenceId);
+  }
+
   #call(
     to: string,
     { video = false, headers = {}, ringSeconds }: CallOptions,
     line?: CallStart["line"],
+    conference?: string,
   ): Call {
     this.#context.mustRun();
     must(!line || Object.keys(headers).every((name) => /^x-/i.test(name)), "headers: no x-");
@@ -130,6 +150,7 @@ export class CallClient extends Emitter<CallClientEvents> {
     const call = this.#add(channel, {
       direction: "outgoing",
       line,
+      conference,
       remoteUserId: to,
       headers: { ...headers },
       video,
@@ -207,6 +228,7 @@ export class CallClient extends Emitter<CallClientEvents> {
     channel.accept(frame);
     const call = this.#add(channel, {
       direction: "incoming",
+      conference: event.conference,
       remoteUserId: event.from.userId,
       remoteDisplayName: event.from.displayName,
       headers: event.headers,

@@ -34,6 +34,8 @@ export interface CallStart {
   direction: CallDirection;
   /** What the caller calls, if that is no user. */
   line?: "phone" | "sip";
+  /** The conference on the other side, if it is one. */
+  conference?: string;
   remoteUserId: string;
   remoteDisplayName?: string;
   headers: CallHeaders;

@@ -84,13 +84,15 @@ export class CallEngine {
     return this.#media?.sender("audio")?.dtmf;
   }
 
-  /** The caller's description; undefined when the call is over, or over with this. */
-  async offer(): Promise<SessionDescription | undefined> {
+  /** What the start says of the caller's media; undefined when the call is over, or over with this. */
+  async offer(): Promise<{ offer?: SessionDescription } | undefined> {
+    if (this.#start.conference) return {};
     try {
       const media = this.#makeMedia(this.#context.ice.fresh ?? (await this.#context.ice.get()));
       const offer = await media?.offer(this.#start.video);
-      if (media && offer) this.local.send(media);
-      return offer;
+      if (!media || !offer) return undefined;
+      this.local.send(media);
+      return { offer };
     } catch (error) {
       this.#hooks.fail(error);
       return undefined;
@@ -108,7 +110,7 @@ export class CallEngine {
   }
 
   /** While it rings: everything that the answer needs. */
-  prepare(offer: SessionDescription): void {
+  prepare(offer: SessionDescription | undefined): void {
     this.#preparing = this.#prepare(offer).catch((error: unknown) => this.#hooks.fail(error));
   }
 
@@ -124,8 +126,8 @@ export class CallEngine {
   }
 
   /** The other side has taken the call. */
-  answered(description: SessionDescription, candidates: Candidate[], time: number): void {
-    this.#media?.accept(description, candidates);
+  answered(description: SessionDescription | undefined, candidates: Candidate[], time: number): void {
+    if (description) this.#media?.accept(description, candidates);
     this.#goLive();
     this.#hooks.answered(time);
     this.#tellMedia();
@@ -170,9 +172,10 @@ export class CallEngine {
     this.#media?.close();
   }
 
-  async #prepare(offer: SessionDescription): Promise<void> {
+  async #prepare(offer: SessionDescription | undefined): Promise<void> {
     const { ice, options } = this.#context;
     if (options.prewarmMicrophone) void this.#prewarm();
+    if (!offer) return;
     const media = this.#makeMedia(ice.fresh ?? (await ice.get()));
     await media?.prepareAnswer(offer);
     // Nothing comes in yet; only that the answer need not wait for an element to be made.
@@ -216,7 +219,7 @@ export class CallEngine {
     if (this.#progress.over || this.#progress.taken) return;
     this.#progress.taken = true;
     this.#progress.answers();
-    const answer = this.#media?.takeAnswer();
+    const answer = this.#start.conference ? { candidates: [] } : this.#media?.takeAnswer();
     // First what takes its time elsewhere: the answer on its way, the microphone opening.
     const sent = answer && this.#channel.send({ op: "answer", ...answer });
     const video = this.#answering?.video ?? this.#start.video;

@@ -22,8 +22,8 @@ enum timers {
 
 export interface MediaHooks {
   /** Renegotiation, or a batch of this side's candidates: that never before {@link CallMedia.release}. */
-  send(op: Extract<CallOperation, { candidates: Candidate[] }>): void;
-  track(track: MediaStreamTrack): void;
+  send(op: Extract<CallOperation, { op: "candidates" | "description" }>): void;
+  track(track: MediaStreamTrack, transceiver: RTCRtpTransceiver): void;
   /** The first exchange failed: there will be no media. */
   failed(error: unknown): void;
   /** A later one failed: what runs goes on running. */
@@ -79,7 +79,7 @@ export class CallMedia {
       if (candidate) this.#schedule();
       else this.#flush();
     };
-    this.pc.ontrack = ({ track }) => hooks.track(track);
+    this.pc.ontrack = ({ track, transceiver }) => hooks.track(track, transceiver);
     this.pc.onnegotiationneeded = () => {
       if (this.#negotiating && !this.#refused) this.#offer();
     };
@@ -142,9 +142,9 @@ export class CallMedia {
     else this.#then(() => Promise.all(candidates.map((candidate) => this.#add(candidate))));
   }
 
-  /** The other side renegotiates, or answers. */
-  describe(description: SessionDescription, candidates: Candidate[]): void {
-    this.#then(async () => {
+  /** The other side renegotiates, or answers. Settles when it is done, or has failed. */
+  describe(description: SessionDescription, candidates: Candidate[]): Promise<unknown> {
+    return this.#then(async () => {
       if (description.type === "rollback") {
         // The browser goes on wanting what was refused, and says so at once: it would never end.
         this.#refused = this.pc.signalingState === "have-local-offer";
@@ -257,9 +257,10 @@ export class CallMedia {
   }
 
   /** Descriptions and candidates, one after the other as they came. */
-  #then(step: () => Promise<unknown>): void {
+  #then(step: () => Promise<unknown>): Promise<unknown> {
     this.#chain = this.#chain.then(step).catch((error: unknown) => {
       if (this.pc.connectionState !== "closed") this.#hooks.trouble(error);
     });
+    return this.#chain;
   }
 }

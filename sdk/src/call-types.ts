@@ -1,5 +1,6 @@
 import type { CallCost, CallHeaders, CallRate, CallState, EndCause, MediaState } from "../../protocol";
 import type { Call } from "./call";
+import type { Participant } from "./conference/participant";
 import type { CarillonError } from "./errors";
 import type { PushPair } from "./notification";
 import type { CallQuality, QualityReason } from "./quality";
@@ -55,7 +56,22 @@ export interface CallEvents {
   /** Video of the other side can be shown: `videoController.remoteView(call)`. */
   videoTrackAdded: Call;
   /** Something can be heard or seen. Of a phone before the answer, it may be: stop the progress tone. */
-  remoteTrack: { track: MediaStreamTrack; stream: MediaStream };
+  remoteTrack: {
+    track: MediaStreamTrack;
+    stream: MediaStream;
+    /** In a conference: whose it is. */
+    participant?: Participant;
+  };
+  /** Somebody is in the conference: those who were there before this side are told of first. */
+  participantJoined: Participant;
+  participantLeft: Participant;
+  /** Something is different with it: muted, held, video, away, speaking. */
+  participantUpdated: Participant;
+  /** Who speaks in the conference, or has lately, loudest first. */
+  activeSpeakers: Participant[];
+  /** The app's server has muted or held this side in the conference, or has ended that. `muted` and `held` of the call stay what the person has chosen. */
+  silenced: { muted: boolean; held: boolean };
+  invitation: Invitation;
   /** The other side has transferred this one: the new call, already on its way. This one ends. */
   transferred: Call;
   /** Devices of the callee sleep, and your own server wakes them: have it send these. */
@@ -69,6 +85,16 @@ export interface CallEvents {
   qualityWarning: QualityWarning;
   /** Once a second while media runs. */
   quality: CallQuality;
+}
+
+/** What becomes of somebody whom this participant has invited. */
+export interface Invitation {
+  /** As `invite()` has returned it; of somebody who joins, the participant's id. */
+  id: string;
+  state: "progressing" | "ringing" | "answered" | "ended";
+  /** Of one that has ended: `hungUp` for somebody who was there. */
+  endCause?: EndCause;
+  error?: CarillonError;
 }
 
 export interface AnswerOptions {

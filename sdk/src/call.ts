@@ -15,11 +15,14 @@ import type { CallContext, CallStart } from "./call-context";
 import { CallEngine } from "./call-engine";
 import { CallProgress } from "./call-progress";
 import type { AnswerOptions, CallDetails, CallDirection, CallEvents } from "./call-types";
+import type { Conference } from "./conference/engine";
+import type { Participant } from "./conference/participant";
 import { Emitter } from "./emitter";
 import { CarillonError, must, mustBeUserId, toError } from "./errors";
 import type { LocalMedia } from "./local-media";
 import { toPushPairs } from "./notification";
 import { type CallQuality, type QualityReason, warnings } from "./quality";
+import { timedUuid } from "./runtime";
 import { QualityAverage, statisticsOf } from "./statistics";
 
 /**
@@ -36,10 +39,16 @@ export class Call extends Emitter<CallEvents> {
   readonly remoteUserId: string;
   /** What was called, if that is no user. */
   readonly line: "phone" | "sip" | undefined;
+  /** The conference that this is a call with: it has participants instead of another side. */
+  readonly conferenceId: string | undefined;
   readonly remoteDisplayName: string | undefined;
   readonly headers: CallHeaders;
   /** What comes in: empty until the other side answered. */
   readonly incomingStream: MediaStream | undefined;
+  /** Undefined also as long as it loads. */
+  #conference: Conference | undefined;
+  /** Settles with undefined when it cannot be loaded, or too late. */
+  readonly #loading: Promise<Conference | undefined> | undefined;
   /** @internal */
   readonly local: LocalMedia;
 
@@ -67,6 +76,7 @@ export class Call extends Emitter<CallEvents> {
     this.direction = start.direction;
     this.remoteUserId = start.remoteUserId;
     this.line = start.line;
+    this.conferenceId = start.conference;
     this.remoteDisplayName = start.remoteDisplayName;
     this.headers = start.headers;
     this.#start = start;
@@ -84,17 +94,14 @@ export class Call extends Emitter<CallEvents> {
         if (track.kind === "video") this.emit("videoTrackAdded", this);
       },
       flowing: (flowing) => this.#warn("mediaLost", !flowing),
-      quality: (quality) => {
-        this.#averages.add(quality);
-        this.emit("quality", quality);
-        for (const [reason, active] of warnings(quality)) this.#warn(reason, active);
-      },
+      quality: (quality) => this.#measured(quality),
       held: () => this.held || this.#remoteMedia.held,
     });
     this.incomingStream = this.#engine.incoming;
     this.local = this.#engine.local;
     // It is thought to be as this side's until it says otherwise.
     this.#remoteMedia = { ...this.local.state };
+    if (start.conference) this.#loading = this.#load();
   }
 
   get state(): CallState {
@@ -122,6 +129,11 @@ export class Call extends Emitter<CallEvents> {
   /** What the other side says about its media. */
   get remoteMedia(): MediaState {
     return { ...this.#remoteMedia };
+  }
+
+  /** Who is in the conference besides this side, in the order in which they came. Snapshots. */
+  get participants(): Participant[] {
+    return this.#conference?.participants ?? [];
   }
 
   /** What the other side's SIP network has said with its answer, and at the end; `x-` all of it. */
@@ -155,7 +167,7 @@ export class Call extends Emitter<CallEvents> {
 
   /** The last second's quality; null while no media runs. */
   getQuality(): CallQuality | null {
-    return this.#engine.quality ?? null;
+    return this.#conference?.quality ?? this.#engine.quality ?? null;
   }
 
   /**
@@ -180,13 +192,50 @@ export class Call extends Emitter<CallEvents> {
   /**
    * Blind transfer: the other side calls `userId` of this application instead, and this call ends.
    *
-   * @throws CarillonError (rejects) `invalidUse` for a malformed user id, `conflict` before the answer.
+   * @throws CarillonError (rejects) `invalidUse` for a malformed user id or in a conference, `conflict` before
+   * the answer.
    */
   async transfer(userId: string): Promise<void> {
     mustBeUserId(userId);
+    must(!this.conferenceId, "a conference");
     const reply = await this.#channel.send({ op: "transfer", to: userId });
     if (!reply.ok) throw new CarillonError(reply.error);
     this.#settled(reply.value as Partial<CallResult>);
+  }
+
+  /**
+   * How large a participant's video is shown, in CSS pixels; null for not at all. What is small or not shown
+   * costs less. Until the first call of this, the videos of nine are received, in the middle of three sizes.
+   *
+   * @throws CarillonError `invalidUse` when this is no conference.
+   * @example
+   * new ResizeObserver(([tile]) => call.setVideoSize(id, tile.contentRect)).observe(video);
+   */
+  setVideoSize(participantId: string, size: { width: number; height: number } | null): void {
+    this.#inConference((conference) => conference.setVideoSize(participantId, size));
+  }
+
+  /**
+   * Brings a user of this application into the conference. `invitation` tells what becomes of it; what is
+   * returned is its id, and the participant's.
+   *
+   * @throws CarillonError `invalidUse` for a malformed user id, when this is no conference or not answered.
+   */
+  invite(userId: string, { video = this.video !== "off" }: { video?: boolean } = {}): string {
+    mustBeUserId(userId);
+    return this.#invite(userId, undefined, video);
+  }
+
+  /** As {@link invite} a phone: E.164. */
+  invitePhoneNumber(number: string): string {
+    must(/^\+\d+$/.test(number), "number: not +digits");
+    return this.#invite(number, "phone");
+  }
+
+  /** As {@link invite} a SIP address: `user@domain`. */
+  inviteSip(address: string): string {
+    must(/.@./.test(address), "address: no user@domain");
+    return this.#invite(address, "sip");
   }
 
   /** The other side hears silence. */
@@ -239,11 +288,12 @@ export class Call extends Emitter<CallEvents> {
   /**
    * Sends tones: in the media (RFC 4733) where the other side takes them there, beside it otherwise.
    *
-   * @throws CarillonError `invalidUse` for keys other than `0-9 # * A-D`, or before the answer.
+   * @throws CarillonError `invalidUse` for keys other than `0-9 # * A-D`, before the answer, or in a conference.
    */
   sendDTMF(keys: string): void {
     const tones = keys.toUpperCase();
     must(/^[0-9#*A-D]+$/.test(tones), "keys: not 0-9 # * A-D");
+    must(!this.conferenceId, "a conference");
     this.#mustLive();
     const { dtmf } = this.#engine;
     if (dtmf?.canInsertDTMF) dtmf.insertDTMF(dtmf.toneBuffer + tones);
@@ -259,27 +309,27 @@ export class Call extends Emitter<CallEvents> {
     const { video, ringSeconds } = this.#start;
     // After offer(), so that a fresh ICE server list makes the offer start first.
     this.#engine.open(video);
-    const offer = await offering;
-    if (!offer || this.#progress.over) return;
+    const media = await offering;
+    if (!media || this.#progress.over) return;
     const started = this.#channel.send({
       op: "start",
       to: this.remoteUserId,
-      line: this.line,
+      line: this.conferenceId ? "conference" : this.line,
       displayName: this.#context.options.displayName,
       video,
       headers: this.headers,
-      offer,
+      ...media,
       ringSeconds,
     });
     this.#engine.offerSent();
-    this.#context.audio.play(this);
+    if (!this.conferenceId) this.#context.audio.play(this);
     const reply = await started;
     if (!reply.ok) this.#finish("failure", new CarillonError(reply.error));
     else this.#settled(reply.value as Partial<CallResult>);
   }
 
   /** @internal The callee's side, after the app has seen the call and not dismissed it. */
-  ring(offer: SessionDescription): void {
+  ring(offer: SessionDescription | undefined): void {
     if (this.#progress.over) return;
     void this.#channel.send({ op: "ringing" }).then((reply) => {
       // The server lost it before it was stored: nobody will ever end it.
@@ -304,6 +354,9 @@ export class Call extends Emitter<CallEvents> {
         this.#hear(event);
         if (event.prompt) this.#engine.prompt(event.prompt, event.time);
         else this.#engine.answered(event.description, event.candidates, event.time);
+        return;
+      case "room":
+        void this.#loading?.then((conference) => conference?.receive(event.room));
         return;
       case "earlyMedia":
         this.#engine.preview(event.description);
@@ -356,6 +409,7 @@ export class Call extends Emitter<CallEvents> {
   /** @internal The network or the active connection came back. */
   nudge(): void {
     this.#engine.nudge();
+    this.#conference?.nudge();
   }
 
   /** @internal This side cannot go on. */
@@ -397,6 +451,12 @@ export class Call extends Emitter<CallEvents> {
     }
   }
 
+  #measured(quality: CallQuality): void {
+    this.#averages.add(quality);
+    this.emit("quality", quality);
+    for (const [reason, active] of warnings(quality)) this.#warn(reason, active);
+  }
+
   #warn(reason: QualityReason, active: boolean): void {
     if (this.#warned.has(reason) === active) return;
     if (active) this.#warned.add(reason);
@@ -406,7 +466,41 @@ export class Call extends Emitter<CallEvents> {
 
   #hold(held: boolean): void {
     this.local.set({ held });
-    this.#context.audio.quieten(this);
+    this.#context.audio.quieten();
+  }
+
+  /** A conference's part of the SDK, which comes while the server takes this side in. */
+  async #load(): Promise<Conference | undefined> {
+    const { runtime } = this.#context;
+    try {
+      const { Conference } = await runtime.loadConference();
+      if (this.#progress.over) return undefined;
+      this.#conference = new Conference(this.#context, this, {
+        tell: (room) => {
+          if (!this.#progress.over) void this.#channel.send({ op: "room", room });
+        },
+        flows: () => this.#progress.hears(),
+        quality: (quality) => this.#measured(quality),
+      });
+      this.local.send(this.#conference);
+      return this.#conference;
+    } catch (error) {
+      this.fail(toError(error, "networkLost"));
+      return undefined;
+    }
+  }
+
+  #inConference(act: (conference: Conference) => void): void {
+    must(this.#loading, "no conference");
+    void this.#loading.then((conference) => conference && act(conference));
+  }
+
+  #invite(to: string, line?: "phone" | "sip", video?: boolean): string {
+    must(this.conferenceId, "no conference");
+    this.#mustLive();
+    const id = timedUuid(this.#context.runtime);
+    void this.#channel.send({ op: "room", room: { type: "invite", id, to, line, video } });
+    return id;
   }
 
   #mustLive(): void {
@@ -423,6 +517,7 @@ export class Call extends Emitter<CallEvents> {
     if (!this.#progress.end(cause, error)) return;
     this.#context.log("info", "call", `${this.callId} ended: ${cause} ${error ?? ""}`);
     this.#engine.close();
+    this.#conference?.close();
     this.emit("ended", this);
     if (this.#cost) this.emit("cost", this.#cost);
     const { result } = this.#averages;

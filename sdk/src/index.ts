@@ -19,9 +19,17 @@ export type {
 export type { AudioController } from "./audio";
 export type { Call } from "./call";
 export type { CallClient, CallClientEvents, CallOptions } from "./call-client";
-export type { AnswerOptions, CallDetails, CallDirection, CallEvents, QualityWarning } from "./call-types";
+export type {
+  AnswerOptions,
+  CallDetails,
+  CallDirection,
+  CallEvents,
+  Invitation,
+  QualityWarning,
+} from "./call-types";
 export { CarillonClient } from "./client";
 export type { CarillonClientOptions, ClientEvents } from "./client-types";
+export type { Participant } from "./conference/participant";
 export type { CameraPosition } from "./devices";
 export { checkEnvironment, type EnvironmentIssue, type EnvironmentOptions } from "./environment";
 export { CarillonError, type ErrorDomain } from "./errors";

@@ -13,7 +13,9 @@ export class LocalMedia {
   readonly #changed: () => void;
   readonly state: MediaState;
   readonly #tracks: Partial<Record<Kind, MediaStreamTrack>> = {};
-  #media: CallMedia | undefined;
+  #media: Pick<CallMedia, "setTrack"> | undefined;
+  /** What a conference's server has decided over this side's head. */
+  #silence = { muted: false, held: false };
   #closed = false;
   /** Nothing is handed to the connection before; a microphone may be open earlier. */
   #sending = false;
@@ -54,7 +56,7 @@ export class LocalMedia {
   }
 
   /** From here on tracks go out. */
-  send(media: CallMedia): void {
+  send(media: Pick<CallMedia, "setTrack">): void {
     this.#media = media;
     this.#sending = true;
     for (const kind of ["audio", "video"] as const) {
@@ -67,6 +69,12 @@ export class LocalMedia {
     Object.assign(this.state, change);
     this.#apply();
     this.#changed();
+  }
+
+  /** Beside the state, which stays what the person has chosen. */
+  silence(silence: Pick<MediaState, "muted" | "held">): void {
+    this.#silence = silence;
+    this.#apply();
   }
 
   async startVideo(): Promise<void> {
@@ -134,8 +142,9 @@ export class LocalMedia {
   }
 
   #apply(): void {
-    const { muted, held, video } = this.state;
-    if (this.#tracks.audio) this.#tracks.audio.enabled = !muted && !held;
+    const { muted, video } = this.state;
+    const held = this.state.held || this.#silence.held;
+    if (this.#tracks.audio) this.#tracks.audio.enabled = !muted && !held && !this.#silence.muted;
     if (this.#tracks.video) this.#tracks.video.enabled = !held && video !== "paused";
   }
 }

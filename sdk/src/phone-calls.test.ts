@@ -38,8 +38,8 @@ class Gateway {
 
 function started() {
   const op = world.server.operations("alice", "start").at(-1)?.op;
-  if (op?.op !== "start") throw new Error("No call was started.");
-  return op;
+  if (op?.op !== "start" || !op.offer) throw new Error("No call was started.");
+  return { ...op, offer: op.offer };
 }
 
 async function answered(call: Call, headers?: Record<string, string>): Promise<Gateway> {

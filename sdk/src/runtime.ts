@@ -1,4 +1,5 @@
 import type { CarillonClientOptions } from "./client-types";
+import type * as ConferenceEngine from "./conference/engine";
 import { type Locks, openTabChannel, type TabChannel } from "./tabs";
 
 /** What a {@link Runtime} needs of a WebSocket. */
@@ -40,6 +41,8 @@ export interface Runtime {
   locks: Locks | undefined;
   /** Undefined where there are no tabs. */
   tabs(name: string, hear: (message: unknown) => void): TabChannel | undefined;
+  /** A page that never meets does not load it. */
+  loadConference(): Promise<typeof ConferenceEngine>;
 }
 
 /** What WebRTC is, for runtimes that have none in `globalThis`: react-native-webrtc, node-datachannel. */
@@ -63,6 +66,7 @@ export function defaultRuntime(given: CarillonClientOptions): Runtime {
     page: browserPage(),
     locks: globalThis.navigator?.locks as Locks | undefined,
     tabs: openTabChannel,
+    loadConference: () => import("./conference/engine"),
     ...given.runtime,
   };
 }

@@ -18,6 +18,7 @@ import {
 } from "../../../protocol";
 
 import { FakeMail } from "./mail";
+import { FakeRoom } from "./room";
 
 /** One end of a socket, as the server sees it. */
 export interface Wire {
@@ -52,6 +53,7 @@ interface Session {
   /** The caller's, for devices that come later. */
   candidates: Candidate[];
   over: boolean;
+  room?: FakeRoom;
 }
 
 /** What a line has besides users. */
@@ -75,6 +77,7 @@ export class FakeServer {
   rate: CallRate | undefined;
   /** What is told of them at their end. */
   lineEnd: LineEnd = {};
+  readonly rooms = new Map<string, FakeRoom>();
   /** Why calls that are forgotten ended. */
   readonly causes = new Map<string, EndCause>();
   readonly mail = new FakeMail({
@@ -125,6 +128,31 @@ export class FakeServer {
       session.flowing.add("line");
     }
     this.#tell(session, session.caller, event);
+  }
+
+  room(conference: string): FakeRoom {
+    const room = this.rooms.get(conference) ?? new FakeRoom(conference);
+    this.rooms.set(conference, room);
+    return room;
+  }
+
+  /** A conference calls a user. */
+  callOut(callId: string, userId: string, conference: string): void {
+    const party = (key: string): Party => ({ key, log: [], seq: 0, n: 0 });
+    const targets = [...this.connections.values()].filter((connection) => connection.userId === userId);
+    const session: Session = {
+      callId,
+      caller: party(`${conference}/room`),
+      callees: new Map(targets.map(({ key }) => [key, party(key)])),
+      offer: { op: "start", to: userId, line: "conference", video: false, headers: {} },
+      times: { started: this.now() },
+      flowing: new Set(),
+      candidates: [],
+      over: false,
+      room: this.room(conference),
+    };
+    this.sessions.set(callId, session);
+    for (const callee of session.callees.values()) this.#ring(session, callee);
   }
 
   /** Ends a call from the server's side. */
@@ -194,6 +222,7 @@ export class FakeServer {
       video,
       headers,
       offer,
+      ...(session.room && { conference: session.room.conference }),
       times: session.times,
       ringsUntil: session.times.started + 45_000,
     });
@@ -252,6 +281,10 @@ export class FakeServer {
     callId: string,
     op: Extract<CallOperation, { op: "start" }>,
   ): void {
+    if (op.line === "conference") {
+      this.#join(connection, id, callId, op);
+      return;
+    }
     const targets = [...this.connections.values()].filter(
       ({ userId, hello }) => userId === op.to && hello.state.listening && !hello.state.background,
     );
@@ -278,6 +311,41 @@ export class FakeServer {
     for (const callee of session.callees.values()) this.#ring(session, callee);
   }
 
+  /** As the room's session does: progressing with the answer, and everything else at once after it. */
+  #join(
+    connection: Connection,
+    id: number,
+    callId: string,
+    op: Extract<CallOperation, { op: "start" }>,
+  ): void {
+    const time = this.now();
+    const session: Session = {
+      callId,
+      caller: { key: connection.key, log: [], seq: 0, n: 1 },
+      callees: new Map(),
+      taken: "room",
+      offer: op,
+      times: { started: time, answered: time, established: time },
+      flowing: new Set(),
+      candidates: [],
+      over: false,
+      room: this.room(op.to),
+    };
+    this.sessions.set(callId, session);
+    this.#log(session, session.caller, { event: "progressing", devices: 1, time });
+    this.#answer(connection, id, { time, devices: 1 });
+    this.#seat(session, session.caller, connection.userId);
+  }
+
+  #seat(session: Session, party: Party, userId: string): void {
+    const time = this.now();
+    if (party === session.caller) this.#tell(session, party, { event: "answered", candidates: [], time });
+    this.#tell(session, party, { event: "established", time });
+    session.room?.join(session.callId, userId, session.offer, time, (room) =>
+      this.#tell(session, party, { event: "room", room }),
+    );
+  }
+
   #apply(session: Session, party: Party, op: CallOperation): ErrorBody | undefined {
     const isCaller = party === session.caller;
     const others = this.#others(session, party);
@@ -293,6 +361,10 @@ export class FakeServer {
         if (session.taken) return errorBody("conflict");
         session.taken = party.key;
         session.times.answered = time;
+        if (session.room) {
+          this.#seat(session, party, session.offer.to);
+          return undefined;
+        }
         this.#tell(session, session.caller, {
           event: "answered",
           description: op.description,
@@ -317,8 +389,12 @@ export class FakeServer {
           });
         }
         return undefined;
+      case "room":
+        session.room?.hear(session.callId, op);
+        return undefined;
       case "media":
-        for (const other of others) this.#tell(session, other, { event: "media", media: op.media });
+        if (session.room) session.room.hear(session.callId, op);
+        else for (const other of others) this.#tell(session, other, { event: "media", media: op.media });
         return undefined;
       case "flowing":
         if (op.flowing) session.flowing.add(party.key);
@@ -338,6 +414,7 @@ export class FakeServer {
       case "hangup": {
         const early = isCaller ? "canceled" : "denied";
         const cause = op.error ? "failure" : session.taken ? "hungUp" : early;
+        session.room?.leave(session.callId);
         this.#end(session, () => cause, op.error);
         return undefined;
       }

@@ -5,6 +5,8 @@ type Kind = "audio" | "video";
 
 export class FakeTrack extends EventTarget {
   enabled = true;
+  /** One that comes in is, until its first packet: a test says when that is. */
+  muted = false;
   readyState: "live" | "ended" = "live";
 
   constructor(readonly kind: Kind) {
@@ -13,6 +15,11 @@ export class FakeTrack extends EventTarget {
 
   stop(): void {
     this.readyState = "ended";
+  }
+
+  unmute(): void {
+    this.muted = false;
+    this.dispatchEvent(new Event("unmute"));
   }
 }
 
@@ -46,9 +53,11 @@ class FakeStream {
 
 class FakeTransceiver {
   direction: string;
-  readonly receiver: { track: FakeTrack };
+  mid: string | null = null;
+  readonly receiver: { track: FakeTrack; getSynchronizationSources?: () => object[] };
   readonly sender: {
     track: FakeTrack | null;
+    encodings?: { rid?: string }[];
     dtmf?: { canInsertDTMF: boolean; toneBuffer: string; insertDTMF(tones: string): void };
     replaceTrack(track: FakeTrack | null): Promise<void>;
   };
@@ -56,6 +65,7 @@ class FakeTransceiver {
   constructor(kind: Kind, direction: string, track: FakeTrack | null = null) {
     this.direction = direction;
     this.receiver = { track: new FakeTrack(kind) };
+    this.receiver.track.muted = true;
     const sender: FakeTransceiver["sender"] = {
       track,
       replaceTrack: async (next: FakeTrack | null) => {
@@ -67,6 +77,10 @@ class FakeTransceiver {
 
   get kind(): Kind {
     return this.receiver.track.kind;
+  }
+
+  stop(): void {
+    this.direction = "stopped";
   }
 }
 
@@ -128,7 +142,7 @@ let made = 0;
 
 export class FakePeerConnection {
   onicecandidate: ((event: { candidate: unknown }) => void) | null = null;
-  ontrack: ((event: { track: FakeTrack }) => void) | null = null;
+  ontrack: ((event: { track: FakeTrack; transceiver: FakeTransceiver }) => void) | null = null;
   onnegotiationneeded: (() => void) | null = null;
   onconnectionstatechange: (() => void) | null = null;
   onicegatheringstatechange: (() => void) | null = null;
@@ -154,8 +168,16 @@ export class FakePeerConnection {
     world.add(this);
   }
 
-  addTransceiver(kind: Kind, { direction }: { direction: string }): void {
-    this.transceivers.push(new FakeTransceiver(kind, direction));
+  addTransceiver(
+    what: Kind | FakeTrack,
+    { direction, sendEncodings }: { direction: string; sendEncodings?: { rid?: string }[] },
+  ): FakeTransceiver {
+    const track = typeof what === "string" ? null : what;
+    const transceiver = new FakeTransceiver(typeof what === "string" ? what : what.kind, direction, track);
+    transceiver.sender.encodings = sendEncodings;
+    this.transceivers.push(transceiver);
+    this.#needNegotiation();
+    return transceiver;
   }
 
   addTrack(track: FakeTrack): void {
@@ -189,21 +211,30 @@ export class FakePeerConnection {
     if (given?.type === "rollback") {
       if (this.signalingState !== "have-local-offer") throw new Error(`A rollback in ${this.signalingState}`);
       this.signalingState = "stable";
+      for (const transceiver of this.#offered.splice(0)) transceiver.mid = null;
       // As the real one does: what was to be negotiated still is.
       this.#needNegotiation();
       return;
     }
     const type = this.signalingState === "have-remote-offer" ? "answer" : "offer";
+    if (type === "offer") {
+      this.#offered = this.transceivers.filter(({ mid }) => mid === null);
+      for (const transceiver of this.#offered) transceiver.mid = String(this.#mids++);
+    }
     this.localDescription = given ?? this.#describe(type);
     this.signalingState = this.localDescription.type === "offer" ? "have-local-offer" : "stable";
     if (this.localDescription.sdp.includes("gather")) this.#gather();
     this.#connect();
+    this.#whenStable();
   }
 
   async setRemoteDescription(description: Description): Promise<void> {
     // Sees the description at once, as the chain of operations in the real one does.
     if (description.type !== "offer" && !/local-offer|pranswer/.test(this.signalingState)) {
       throw new Error(`An answer in ${this.signalingState}`);
+    }
+    if (description.type === "offer" && this.signalingState === "have-local-offer") {
+      for (const transceiver of this.#offered.splice(0)) transceiver.mid = null;
     }
     this.remoteDescription = description;
     const states: Record<string, string> = { offer: "have-remote-offer", pranswer: "have-remote-pranswer" };
@@ -213,8 +244,12 @@ export class FakePeerConnection {
     }
     if (description.type === "offer" && /restart/.test(description.sdp)) this.#restart = true;
     await tick();
-    for (const [, kind] of description.sdp.matchAll(/^m=(audio|video)/gm)) this.#media(kind as Kind);
+    for (const section of description.sdp.split(/^m=/m).slice(1)) {
+      const mid = /^a=mid:(.*)\r$/m.exec(section)?.[1] ?? "";
+      this.#media(section.slice(0, 5) as Kind, mid, !/^a=inactive/m.test(section));
+    }
     this.#connect();
+    this.#whenStable();
   }
 
   async addIceCandidate({ candidate }: { candidate: string }): Promise<void> {
@@ -245,20 +280,26 @@ export class FakePeerConnection {
     return [...this.world].find((other) => other.id === id);
   }
 
-  #media(kind: Kind): void {
-    if (
-      this.transceivers.some((transceiver) => transceiver.kind === kind && transceiver.direction !== "seen")
-    ) {
-      if (this.#announced.has(kind)) return;
-    } else {
-      this.transceivers.push(new FakeTransceiver(kind, "recvonly"));
+  #media(kind: Kind, mid: string, sends: boolean): void {
+    // A track that was added takes the place that the other side offers; a transceiver that was does not.
+    const free = (one: FakeTransceiver) =>
+      one.mid === null && one.kind === kind && one.direction === "sendrecv";
+    let transceiver = this.transceivers.find((one) => one.mid === mid) ?? this.transceivers.find(free);
+    if (!transceiver) {
+      transceiver = new FakeTransceiver(kind, "recvonly");
+      this.transceivers.push(transceiver);
     }
-    this.#announced.add(kind);
-    const track = this.transceivers.find((transceiver) => transceiver.kind === kind)?.receiver.track;
-    if (track) this.ontrack?.({ track });
+    transceiver.mid = mid;
+    this.#mids = Math.max(this.#mids, (Number(mid) || 0) + 1);
+    if (!sends || transceiver.direction === "sendonly" || this.#announced.has(mid)) return;
+    this.#announced.add(mid);
+    this.ontrack?.({ track: transceiver.receiver.track, transceiver });
   }
 
-  readonly #announced = new Set<Kind>();
+  readonly #announced = new Set<string>();
+  #mids = 0;
+  /** Whose place is not agreed. */
+  #offered: FakeTransceiver[] = [];
 
   #describe(type: string): Description {
     const restart = this.#restart;
@@ -268,7 +309,10 @@ export class FakePeerConnection {
       this.#found = "";
       this.#restart = false;
     }
-    const media = this.transceivers.map(({ kind, direction }) => `m=${kind}\r\na=${direction}\r\n`).join("");
+    const media = this.transceivers
+      .filter(({ mid }) => mid !== null)
+      .map(({ kind, mid, direction }) => `m=${kind}\r\na=mid:${mid}\r\na=${direction}\r\n`)
+      .join("");
     const lines = `v=0\r\nid:${this.id}\r\n${restart ? "gather restart\r\n" : ""}${media}`;
     const early = `a=candidate:${this.id} early\r\na=end-of-candidates\r\n`;
     return { type, sdp: lines + (this.device.early ? early : this.#found) };
@@ -322,10 +366,21 @@ export class FakePeerConnection {
     this.#set("disconnected");
   }
 
+  /** Of one whose other end is no peer connection here. */
+  become(state: "connected" | "failed"): void {
+    this.#set(state);
+  }
+
   #receives(): boolean {
     const { peer } = this;
     const sends = peer?.transceivers.some(({ kind, sender }) => kind === "audio" && sender.track);
     return this.connectionState === "connected" && this.device.up && !!peer?.device.up && !!sends;
+  }
+
+  /** Looks again at what was added in between. */
+  #whenStable(): void {
+    const left = this.transceivers.some(({ mid, direction }) => mid === null && direction !== "stopped");
+    if (left && this.signalingState === "stable") this.#needNegotiation();
   }
 
   #needNegotiation(): void {

@@ -3,6 +3,7 @@ import { vi } from "vitest";
 import type { CarillonStorage, Socket, SocketClass } from "..";
 import { CarillonClient } from "../client";
 import type { CarillonClientOptions } from "../client-types";
+import * as conferenceEngine from "../conference/engine";
 import type { Page } from "../runtime";
 import { FakeServer } from "./server";
 import { FakeTabs } from "./tabs";
@@ -52,6 +53,7 @@ export class Device {
   httpMs = 0;
   /** How the storage fails, if it does. */
   storageFailure: Error | undefined;
+  loadConference = async () => conferenceEngine;
   readonly #tabs: FakeTabs;
   readonly #pages = new Map<CarillonClient, Tab>();
   /** `up`, `down` (connecting fails), or `silent` (nothing comes through, and nobody is told). */
@@ -87,6 +89,7 @@ export class Device {
         random: () => 0.5,
         locks: this.#tabs.locks(tab),
         tabs: (_, hear) => this.#tabs.channel(tab, hear),
+        loadConference: () => this.loadConference(),
       },
       ...options,
     });

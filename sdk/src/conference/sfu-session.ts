@@ -1,0 +1,171 @@
+/**
+ * One peer connection with the SFU. It offers what is sent (`publish`); the room offers what comes in. Of two
+ * offers at once the room's stands: this side's is rolled back, and made again.
+ */
+import type { IceServer, RoomEvent, RoomOperation, SessionDescription } from "../../../protocol";
+import type { WebRtc } from "../runtime";
+import type { Incoming } from "./seat";
+
+type Kind = "audio" | "video";
+type Publish = Extract<RoomOperation, { type: "publish" }>;
+
+/** Of a camera: three sizes, of which each receiver takes what it shows. */
+const simulcast: RTCRtpEncodingParameters[] = [
+  { rid: "h", maxBitrate: 1_500_000 },
+  { rid: "m", maxBitrate: 500_000, scaleResolutionDownBy: 2 },
+  { rid: "l", maxBitrate: 150_000, scaleResolutionDownBy: 4 },
+];
+
+/** What is to be sent. Phones are those that are hosted here. */
+export interface Outgoing {
+  tracks: Partial<Record<Kind, MediaStreamTrack | null>>;
+  phones: ReadonlyMap<string, MediaStreamTrack>;
+}
+
+export interface SessionHooks {
+  tell(operation: Extract<RoomOperation, { type: "publish" | "sfuAnswer" }>): void;
+  /** To come, by what was agreed. */
+  incoming(id: string, incoming: Incoming): void;
+  gone(id: string, track: MediaStreamTrack): void;
+  state(): void;
+  /** It is of no use any more. */
+  failed(error: unknown): void;
+}
+
+export class SfuSession {
+  readonly pc: RTCPeerConnection;
+  readonly #outgoing: Outgoing;
+  readonly #stream: MediaStream;
+  readonly #hooks: SessionHooks;
+  /** How many of the room's offers have come. */
+  #heard = 0;
+  /** The room has answered, so it knows of this session. */
+  #known = false;
+  /** An offer of this side's is not answered. */
+  #publishing = false;
+  /** What is sent has changed since the last offer. */
+  #changed = false;
+  readonly #senders = new Map<string, RTCRtpTransceiver>();
+  /** What comes in, by `mid`. */
+  readonly #receiving = new Map<string, { id: string; track: MediaStreamTrack }>();
+  #chain: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    { RTCPeerConnection }: WebRtc,
+    configuration: { iceServers: IceServer[]; iceTransportPolicy?: "relay" },
+    stream: MediaStream,
+    outgoing: Outgoing,
+    hooks: SessionHooks,
+  ) {
+    this.#stream = stream;
+    this.#outgoing = outgoing;
+    this.#hooks = hooks;
+    this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", ...configuration });
+    this.pc.onconnectionstatechange = () => hooks.state();
+  }
+
+  /** What is sent is as {@link Outgoing} says now. Negotiates only where that is needed. */
+  publish(): void {
+    const { tracks, phones } = this.#outgoing;
+    // Always: what is to be received wants a session, and the microphone may come later.
+    this.#sendAs("audio", "audio", tracks.audio ?? null, true);
+    this.#sendAs("video", "video", tracks.video ?? null, !!tracks.video);
+    for (const id of this.#senders.keys()) {
+      if (id !== "audio" && id !== "video" && !phones.has(id)) this.#sendAs(id, "audio", null, false);
+    }
+    for (const [id, track] of phones) this.#sendAs(id, "audio", track, true);
+    if (this.#changed) this.#then(() => this.#offer());
+  }
+
+  receive(event: Extract<RoomEvent, { type: "sfuAnswer" | "sfuOffer" | "sfuClosed" }>): void {
+    if (event.type === "sfuAnswer") this.#then(() => this.#answered(event.description));
+    else if (event.type === "sfuOffer") this.#then(() => this.#answer(event));
+    else for (const mid of event.mids) this.#then(async () => this.#close(mid));
+  }
+
+  close(): void {
+    this.pc.onconnectionstatechange = null;
+    this.pc.close();
+    for (const mid of [...this.#receiving.keys()]) this.#close(mid);
+  }
+
+  #sendAs(name: string, kind: Kind, track: MediaStreamTrack | null, sends: boolean): void {
+    const known = this.#senders.get(name);
+    if (known) {
+      known.sender.replaceTrack(track).catch(this.#hooks.failed);
+      const direction = sends ? "sendonly" : "inactive";
+      if (known.direction === direction) return;
+      known.direction = direction;
+    } else if (sends) {
+      const encodings = kind === "video" && { sendEncodings: simulcast };
+      const init: RTCRtpTransceiverInit = { direction: "sendonly", streams: [this.#stream], ...encodings };
+      this.#senders.set(name, this.pc.addTransceiver(track ?? kind, init));
+    } else return;
+    this.#changed = true;
+  }
+
+  async #offer(): Promise<void> {
+    if (!this.#changed || this.#publishing) return;
+    this.#changed = false;
+    this.#publishing = true;
+    await this.pc.setLocalDescription();
+    const tracks: Publish["tracks"] = [];
+    for (const [name, { mid, direction, receiver }] of this.#senders) {
+      if (!mid || direction !== "sendonly") continue;
+      const kind = receiver.track.kind as Kind;
+      tracks.push({ mid, kind, ...(this.#outgoing.phones.has(name) && { id: name }) });
+    }
+    const description = this.#description();
+    const fresh = !this.#known && { fresh: true as const };
+    this.#hooks.tell({ type: "publish", description, tracks, heard: this.#heard, ...fresh });
+  }
+
+  async #answered(description: SessionDescription): Promise<void> {
+    if (!this.#publishing) return;
+    this.#known = true;
+    await this.pc.setRemoteDescription(description);
+    this.#publishing = false;
+    await this.#offer();
+  }
+
+  async #answer({ offer, description, tracks }: Extract<RoomEvent, { type: "sfuOffer" }>): Promise<void> {
+    // One of the session before this.
+    if (!this.#known) return;
+    this.#heard = offer;
+    if (this.#publishing) {
+      this.#publishing = false;
+      this.#changed = true;
+      await this.pc.setLocalDescription({ type: "rollback" });
+    }
+    await this.pc.setRemoteDescription(description);
+    await this.pc.setLocalDescription();
+    this.#hooks.tell({ type: "sfuAnswer", offer, description: this.#description() });
+    const transceivers = this.pc.getTransceivers();
+    for (const { mid, id } of tracks) {
+      const receiver = transceivers.find((transceiver) => transceiver.mid === mid)?.receiver;
+      if (!receiver) continue;
+      this.#receiving.set(mid, { id, track: receiver.track });
+      this.#hooks.incoming(id, { track: receiver.track, receiver, way: "sfu" });
+    }
+    await this.#offer();
+  }
+
+  #close(mid: string): void {
+    const receiving = this.#receiving.get(mid);
+    this.#receiving.delete(mid);
+    if (receiving) this.#hooks.gone(receiving.id, receiving.track);
+  }
+
+  /** The SFU's address is in its own descriptions, and it finds this side's by itself. */
+  #description(): SessionDescription {
+    const { type, sdp } = this.pc.localDescription as SessionDescription;
+    return { type, sdp: sdp.replace(/^a=(candidate|end-of-candidates).*\r?\n/gm, "") };
+  }
+
+  /** One after the other. */
+  #then(step: () => Promise<void>): void {
+    this.#chain = this.#chain.then(step).catch((error: unknown) => {
+      if (this.pc.connectionState !== "closed") this.#hooks.failed(error);
+    });
+  }
+}

@@ -1,0 +1,183 @@
+/** The way through the SFU: a session, and a new one whenever it is of no use any more. */
+// biome-ignore-all lint/suspicious/noDuplicateEnumValues: these are numbers, not cases.
+import type { RoomEvent, RoomOperation } from "../../../protocol";
+import { Alarm } from "../alarm";
+import type { CallContext } from "../call-context";
+import { CarillonError } from "../errors";
+import { type CallQuality, readSample, type Sample } from "../quality";
+import type { WebRtc } from "../runtime";
+import type { Incoming } from "./seat";
+import { type Outgoing, SfuSession } from "./sfu-session";
+
+/** Milliseconds. An enum: a bundler puts the numbers in their places. */
+enum timers {
+  sample = 1_000,
+  /** A path that is disconnected may come back by itself for so long. */
+  patience = 3_000,
+  /** Before a new session; doubled each time, up to the most. */
+  again = 1_000,
+  againMost = 16_000,
+  /** A track is used by then, whether anything is seen to come or not. */
+  flows = 10_000,
+}
+
+export interface SfuHooks {
+  tell(operation: Extract<RoomOperation, { type: "publish" | "sfuAnswer" }>): void;
+  /** It comes indeed. */
+  incoming(id: string, incoming: Incoming): void;
+  gone(id: string, track: MediaStreamTrack): void;
+  /** A new session: the room knows nothing of what this side had asked for. */
+  fresh(): void;
+  flows(): void;
+  sample(quality: CallQuality): void;
+  trouble(error: unknown): void;
+}
+
+export class Sfu {
+  readonly #context: CallContext;
+  readonly #webrtc: WebRtc;
+  readonly #stream: MediaStream;
+  readonly #hooks: SfuHooks;
+  readonly #outgoing: Outgoing = { tracks: {}, phones: new Map() };
+  #session: SfuSession | undefined;
+  #pause: number = timers.again;
+  readonly #again: Alarm;
+  readonly #sampling: Alarm;
+  #sample: Sample | undefined;
+  /** Agreed, and not seen to come. */
+  readonly #awaited = new Map<MediaStreamTrack, { alarm: Alarm; take(): void }>();
+  #closed = false;
+
+  constructor(context: CallContext, webrtc: WebRtc, stream: MediaStream, hooks: SfuHooks) {
+    this.#context = context;
+    this.#webrtc = webrtc;
+    this.#stream = stream;
+    this.#hooks = hooks;
+    this.#again = new Alarm(context.runtime);
+    this.#sampling = new Alarm(context.runtime);
+  }
+
+  get quality(): CallQuality | undefined {
+    return this.#sample?.quality;
+  }
+
+  setTrack(kind: "audio" | "video", track: MediaStreamTrack | null): void {
+    this.#outgoing.tracks[kind] = track;
+    this.#session?.publish();
+  }
+
+  setPhones(phones: ReadonlyMap<string, MediaStreamTrack>): void {
+    this.#outgoing.phones = phones;
+    this.#session?.publish();
+  }
+
+  open(): void {
+    this.#connect().catch((error: unknown) => this.#failed(error));
+  }
+
+  receive(event: RoomEvent): void {
+    if (event.type === "sfuFailed") this.#failed(new CarillonError(event.error));
+    else if (event.type === "sfuAnswer" || event.type === "sfuOffer" || event.type === "sfuClosed")
+      this.#session?.receive(event);
+  }
+
+  /** The network came back: there is no point in waiting. */
+  nudge(): void {
+    const state = this.#session?.pc.connectionState;
+    if (this.#again.isSet || state === "disconnected" || state === "failed") this.#renew();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#end();
+  }
+
+  async #connect(): Promise<void> {
+    const { ice, options } = this.#context;
+    const iceServers = ice.fresh ?? (await ice.get());
+    if (this.#closed || this.#session) return;
+    const session = new SfuSession(
+      this.#webrtc,
+      { iceServers, ...(options.forceRelay && { iceTransportPolicy: "relay" }) },
+      this.#stream,
+      this.#outgoing,
+      {
+        tell: this.#hooks.tell,
+        incoming: (id, incoming) => this.#await(id, incoming),
+        gone: (id, track) => {
+          this.#forget(track);
+          this.#hooks.gone(id, track);
+        },
+        state: () => this.#stateChanged(),
+        failed: (error) => this.#failed(error),
+      },
+    );
+    this.#session = session;
+    session.publish();
+    this.#hooks.fresh();
+    this.#sampling.set(timers.sample, () => void this.#look());
+  }
+
+  #stateChanged(): void {
+    const state = this.#session?.pc.connectionState;
+    if (state === "connected") {
+      this.#pause = timers.again;
+      this.#again.clear();
+      for (const [track, { take }] of [...this.#awaited]) if (!track.muted) take();
+    } else if (state === "failed") this.#failed(new Error("The connection with the SFU has failed."));
+    else if (state === "disconnected") this.#again.set(timers.patience, () => this.#renew());
+  }
+
+  /** Some browsers unmute with the description already: media needs a connection. */
+  #await(id: string, incoming: Incoming): void {
+    const { track } = incoming;
+    const take = () => {
+      if (!this.#awaited.has(track)) return;
+      this.#forget(track);
+      this.#hooks.incoming(id, incoming);
+      if (track.kind === "audio") this.#hooks.flows();
+    };
+    const alarm = new Alarm(this.#context.runtime);
+    this.#forget(track);
+    this.#awaited.set(track, { alarm, take });
+    alarm.set(timers.flows, take);
+    const connected = () => this.#session?.pc.connectionState === "connected";
+    if (connected() && !track.muted) take();
+    else track.addEventListener("unmute", () => connected() && take());
+  }
+
+  #forget(track: MediaStreamTrack): void {
+    this.#awaited.get(track)?.alarm.clear();
+    this.#awaited.delete(track);
+  }
+
+  #failed(error: unknown): void {
+    if (this.#closed) return;
+    this.#hooks.trouble(error);
+    this.#end();
+    this.#again.set(this.#pause, () => this.open());
+    this.#pause = Math.min(this.#pause * 2, timers.againMost);
+  }
+
+  #renew(): void {
+    this.#end();
+    this.open();
+  }
+
+  #end(): void {
+    this.#again.clear();
+    this.#sampling.clear();
+    this.#session?.close();
+    this.#session = this.#sample = undefined;
+  }
+
+  async #look(): Promise<void> {
+    const { pc } = this.#session ?? {};
+    const report = await pc?.getStats().catch(() => undefined);
+    if (!report || pc !== this.#session?.pc) return;
+    const entries = report as unknown as Iterable<[string, unknown]>;
+    this.#sample = readSample(entries, this.#context.runtime.now(), this.#sample);
+    if (this.#sample.packets > 0) this.#hooks.sample(this.#sample.quality);
+    this.#sampling.set(timers.sample, () => void this.#look());
+  }
+}
