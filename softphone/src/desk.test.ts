@@ -7,6 +7,7 @@ import { toneOf } from "./tones";
 class FakeCall {
   state = "initiating";
   held = false;
+  conferenceId: string | undefined;
   headers = {};
   details: { endCause: string } = { endCause: "none" };
   readonly #listeners = new Map<string, (value?: unknown) => void>();
@@ -67,6 +68,11 @@ beforeEach(() => {
     callUser: (userId: string) => {
       if (userId === "") throw new Error("nobody");
       return dial(userId, "user");
+    },
+    callConference: (id: string, { video }: { video: boolean }) => {
+      const call = dial(id, `conference ${video}`);
+      call.conferenceId = id;
+      return call;
     },
     callPhoneNumber: (number: string) => dial(number, "phone"),
     callSip: (address: string, { video }: { video: boolean }) => dial(address, `sip ${video}`),
@@ -142,6 +148,14 @@ describe("the desk", () => {
     await desk.place("bob", false);
     desk.dismiss();
     expect(desk.shown).toBe(placed[0]);
+  });
+
+  it("joins a conference, and keeps how it is looked at as long as it goes on", async () => {
+    await desk.place("team", true, "conference");
+    expect(dialled).toEqual(["conference true team"]);
+    expect([...desk.conferences.keys()]).toEqual(placed);
+    placed[0]?.become("ended");
+    expect(desk.conferences.size).toBe(0);
   });
 
   it("calls users, phones and SIP addresses as what they are", async () => {

@@ -1,5 +1,6 @@
 /** The calls of the phone: one in the foreground, others on hold, and those that ring. */
 import type { Call, CallClient } from "@carillon/sdk";
+import { Conference } from "./conference/conference";
 import type { Kind } from "./destination";
 import { isRinging } from "./tones";
 import { qualityParts } from "./words";
@@ -27,6 +28,8 @@ export class Desk {
   readonly interrupted = new Set<Call>();
   /** When each live call came or was placed, milliseconds since 1970. */
   readonly since = new Map<Call, number>();
+  /** What the page keeps of those that are conferences. */
+  readonly conferences = new Map<Call, Conference>();
   /** Answered here; the server has not said so yet. */
   readonly #answering = new Set<Call>();
   readonly #client: CallClient;
@@ -38,7 +41,8 @@ export class Desk {
     this.#now = now;
     this.#events = events;
     client.on("incomingCall", (call) => {
-      events.log(`incoming call ${call.callId} from ${call.remoteUserId}${headersText(call)}`);
+      const from = call.conferenceId === undefined ? call.remoteUserId : `conference ${call.conferenceId}`;
+      events.log(`incoming call ${call.callId} from ${from}${headersText(call)}`);
       this.#take(call);
     });
   }
@@ -66,11 +70,7 @@ export class Desk {
   place(address: string, video: boolean, kind: Kind = "user"): Promise<void> {
     return this.run(() => {
       this.#holdOthers();
-      const client = this.#client;
-      const call =
-        kind === "phone"
-          ? client.callPhoneNumber(address)
-          : client[kind === "sip" ? "callSip" : "callUser"](address, { video });
+      const call = this.#dial(address, video, kind);
       this.#events.log(`calls ${kind} ${address}${video ? " with video" : ""}: call ${call.callId}`);
       this.#take(call);
       this.shown = call;
@@ -113,6 +113,20 @@ export class Desk {
     this.#events.changed();
   }
 
+  #dial(address: string, video: boolean, kind: Kind): Call {
+    const client = this.#client;
+    switch (kind) {
+      case "phone":
+        return client.callPhoneNumber(address);
+      case "sip":
+        return client.callSip(address, { video });
+      case "conference":
+        return client.callConference(address, { video });
+      case "user":
+        return client.callUser(address, { video });
+    }
+  }
+
   #holdOthers(but?: Call): void {
     for (const call of this.calls) if (call !== but && talks(call) && !call.held) call.hold();
   }
@@ -121,6 +135,9 @@ export class Desk {
     this.calls = [...this.calls, call];
     this.since.set(call, this.#now());
     this.#watch(call);
+    if (call.conferenceId !== undefined) {
+      this.conferences.set(call, new Conference(call, this.#events));
+    }
     this.#events.began();
     this.#events.changed();
   }
@@ -161,6 +178,7 @@ export class Desk {
       this.interrupted.delete(call);
       this.since.delete(call);
       this.#answering.delete(call);
+      this.conferences.delete(call);
       // What ends out of sight is shown only where nothing else is.
       if (!this.shown || this.shown.state === "ended") this.shown = call;
       say(`ended: ${endCause}${error ? `, ${error.code} ${error.message}` : ""}`);

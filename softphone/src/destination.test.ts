@@ -21,6 +21,9 @@ describe("what was typed", () => {
     ["+49 30/1234\u20115", "phone"],
     ["bob@196087a1-e815-4bc4-8984-60d8d8a43f1d", "user"],
     ["bob@home", "user"],
+    ["#team", "conference"],
+    [" #Team meeting, 9:30", "conference"],
+    ["\uff03team", "conference"],
     ["", "user"],
   ] as const)("%s is a %s", (text, kind) => {
     expect(kindOf(text)).toBe(kind);
@@ -43,6 +46,9 @@ describe("what was typed", () => {
     ])
       expect(addressOf(written, "sip")).toBe("echo@example.com");
     expect(addressOf("sip:a;b=c@example.com:5070", "sip")).toBe("a;b=c@example.com:5070");
+    expect(addressOf(" #Tea\uff4d 1 ", "conference")).toBe("Tea\uff4d 1");
+    expect(addressOf("team", "conference")).toBe("team");
+    expect(addressOf("##1", "conference")).toBe("#1");
     expect(addressOf(" bob ", "user")).toBe("bob");
   });
 
@@ -50,6 +56,7 @@ describe("what was typed", () => {
     for (const [address, kind] of [
       ["+46701234567", "phone"],
       ["echo@local", "sip"],
+      ["#1 team", "conference"],
     ] as const) {
       const one = remembered(address, kind);
       expect([kindOf(one), addressOf(one, kind), isUser(one)]).toEqual([kind, address, false]);
@@ -64,8 +71,10 @@ describe("what was typed", () => {
     expect(problemWith("a b@c", "sip")).toMatch(/domain/);
     expect(problemWith("two words", "user")).toMatch(/no spaces/);
     expect(problemWith("x".repeat(41), "user")).toMatch(/40/);
+    expect(problemWith("x".repeat(65), "conference")).toMatch(/64/);
     for (const [text, kind] of [
       ["", "phone"],
+      ["\u{1f514}".repeat(64), "conference"],
       ["+46701234567", "phone"],
       ["a@b.c", "sip"],
       ["x", "user"],

@@ -1,11 +1,14 @@
-/** Whom the dial field means: a user, a phone, or a SIP address. */
-export type Kind = "user" | "phone" | "sip";
+/** Whom the dial field means: a user, a phone, a SIP address, or a conference. */
+import type { Call } from "@carillon/sdk";
+
+export type Kind = "user" | "phone" | "sip" | "conference";
 
 export const testNumber = "+46000000000";
 
 /** What is most likely meant by what was typed; the person may say otherwise. */
 export function kindOf(text: string): Kind {
   const typed = plainly(text);
+  if (typed.startsWith("#")) return "conference";
   if (/^(tel:.*|\+[\d\s()./\u2010-\u2015-]*)$/i.test(typed)) return "phone";
   if (/^sips?:/i.test(typed)) return "sip";
   const [, domain = ""] = /^[^@\s]+@([^@\s;?]+)([;?]\S*)?$/.exec(typed) ?? [];
@@ -15,6 +18,8 @@ export function kindOf(text: string): Kind {
 
 /** What is called: numbers and addresses are pasted in many shapes. */
 export function addressOf(text: string, kind: Kind): string {
+  // Any text may name one: it is left as it is.
+  if (kind === "conference") return text.trim().replace(/^[#\uff03]\s*/, "");
   const typed = plainly(text);
   if (kind === "user") return typed;
   if (kind === "sip") return typed.replace(/^sips?:/i, "").replace(/(@[^;?]*)[;?].*$/, "$1");
@@ -41,12 +46,17 @@ export function staysChosen(before: string, next: string): boolean {
 
 /** As it is remembered, beside users: it begins with what it is. */
 export function remembered(address: string, kind: Kind = "user"): string {
-  return { user: "", phone: "tel:", sip: "sip:" }[kind] + address;
+  return { user: "", phone: "tel:", sip: "sip:", conference: "#" }[kind] + address;
+}
+
+/** What a call is with. */
+export function kindOfCall({ conferenceId, line }: Pick<Call, "conferenceId" | "line">): Kind {
+  return conferenceId === undefined ? (line ?? "user") : "conference";
 }
 
 /** Whether one that is remembered is somebody to write to. */
 export function isUser(one: string): boolean {
-  return !/^(tel|sip):/.test(one);
+  return !/^(tel:|sip:|#)/.test(one);
 }
 
 /** What is missing before it can be called; undefined for nothing. */
@@ -57,6 +67,8 @@ export function problemWith(text: string, kind: Kind): string | undefined {
     return address.startsWith("+")
       ? "A phone number has digits only after the +."
       : "A phone number begins with + and the code of its country: +46…";
+  if (kind === "conference" && [...address].length > 64)
+    return "A conference's name has 64 characters at most.";
   if (kind === "sip" && !/^[^@\s]+@[^@\s]+$/.test(address)) return "A SIP address is somebody@a domain.";
   if (kind === "user" && !/^[!-~]{1,40}(@[\da-f-]{36})?$/.test(address))
     return "A user id has 40 characters at most: letters, digits and signs, no spaces.";

@@ -7,7 +7,7 @@ import { perform } from "./perform";
 import { Phone } from "./phone";
 import { actionOf, isTyping } from "./shortcuts";
 import { App } from "./views/app";
-import { pageTitle } from "./words";
+import { nameOf, pageTitle } from "./words";
 
 const root = document.getElementById("app") ?? document.body;
 let drawing = false;
@@ -20,8 +20,9 @@ function changed(): void {
     drawing = false;
     document.documentElement.dataset.theme = phone.remembered.theme;
     const { session } = phone;
+    const ringing = session?.desk.ringing[0];
     const unread = session ? unreadTotal(session.post.inbox) : 0;
-    document.title = pageTitle(session?.desk.ringing[0]?.remoteUserId, phone.now(), unread);
+    document.title = pageTitle(ringing && nameOf(ringing), phone.now(), unread);
     render(<App phone={phone} />, root);
     if (isLocal(location.hostname)) expose();
   });

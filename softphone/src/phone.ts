@@ -10,7 +10,7 @@ import { getCredits } from "@carillon/sdk/credits";
 import { receiveNotifications } from "@carillon/sdk/web-push";
 import { Balance } from "./balance";
 import { Desk } from "./desk";
-import { remembered } from "./destination";
+import { kindOfCall, remembered } from "./destination";
 import { type Link, linkWithoutToken } from "./link";
 import { EventLog } from "./log";
 import { Post } from "./messages/post";
@@ -207,7 +207,10 @@ export class Phone {
           const { endCause, answeredTime, error } = call.details;
           if (error?.errorName !== "userUnknown") {
             this.#remember({
-              recent: withRecent(this.remembered.recent, remembered(call.remoteUserId, call.line)),
+              recent: withRecent(
+                this.remembered.recent,
+                remembered(call.conferenceId ?? call.remoteUserId, kindOfCall(call)),
+              ),
             });
           }
           const tone = endTone(endCause, call.direction, answeredTime !== undefined);

@@ -4,12 +4,16 @@ import {
   duration,
   endWords,
   initials,
+  invitationWords,
+  leftWords,
+  nameOf,
   opinion,
   pageTitle,
   qualityParts,
   rateWords,
   type Situation,
   shortTime,
+  silenceWords,
   sipWords,
   stateLine,
   timeOfDay,
@@ -51,6 +55,49 @@ describe("the state line", () => {
     expect(stateLine({ ...established, held: true, remoteHeld: true })).toBe("On hold 0:42");
     expect(stateLine({ ...established, remoteHeld: true })).toBe("bob put you on hold 0:42");
     expect(stateLine({ ...established, offline: true })).toContain("the call goes on");
+  });
+});
+
+describe("conferences", () => {
+  it("are named by their sign, people by their names", () => {
+    expect(nameOf({ conferenceId: "team", remoteUserId: "team", remoteDisplayName: "Anna" })).toBe("#team");
+    expect(nameOf({ remoteUserId: "anna", remoteDisplayName: "Anna" })).toBe("Anna");
+    expect(nameOf({ remoteUserId: "anna", remoteDisplayName: "" })).toBe("anna");
+  });
+
+  it("are joined and not called", () => {
+    const conference = { ...established, conference: true };
+    expect(stateLine({ ...conference, state: "progressing" })).toBe("Joining…");
+    expect(stateLine({ ...conference, state: "ringing", direction: "incoming" })).toBe("Invitation");
+    expect(stateLine(conference)).toBe("In the conference 0:42");
+    expect(stateLine({ ...conference, offline: true })).toContain("the call goes on");
+  });
+
+  it("say why one is not in any more", () => {
+    expect(leftWords("hungUp", undefined, 42_900)).toBe("You were in the conference for 0:42.");
+    expect(leftWords("hungUp", "removed", 42_900)).toMatch(/taken out/);
+    expect(leftWords("failure", "conferenceFull", null)).toMatch(/could not join/);
+    expect(leftWords("failure", "mediaFailed", 5_000)).toMatch(/over for you/);
+    expect(leftWords("noAnswer", undefined, null)).toMatch(/missed/);
+    expect(leftWords("inactive", undefined, 5_000)).toMatch(/lost/);
+  });
+
+  it("say what becomes of somebody who was invited", () => {
+    const error = { message: "No such user." };
+    const sip = { message: "", sip: { status: 486, reason: "Busy Here" } };
+    expect(invitationWords(undefined)).toMatch(/called/);
+    expect(invitationWords({ state: "ringing" })).toMatch(/rung/);
+    expect(invitationWords({ state: "ended", endCause: "denied" })).toBe("declined");
+    expect(invitationWords({ state: "ended", endCause: "denied", error: sip })).toBe("was not reached: Busy");
+    expect(invitationWords({ state: "ended", endCause: "failure", error })).toBe(
+      "did not come: No such user.",
+    );
+  });
+
+  it("say what the app's server decided", () => {
+    expect(silenceWords({ muted: false, held: false })).toBeUndefined();
+    expect(silenceWords({ muted: true, held: false })).toMatch(/muted/);
+    expect(silenceWords({ muted: true, held: true })).toMatch(/hold/);
   });
 });
 

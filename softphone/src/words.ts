@@ -4,6 +4,18 @@ import { type CallRate, formatMoney } from "@carillon/sdk/credits";
 
 type Direction = "outgoing" | "incoming";
 
+/** What {@link nameOf} looks at. */
+export interface Named {
+  conferenceId?: string | undefined;
+  remoteUserId: string;
+  remoteDisplayName?: string | undefined;
+}
+
+/** Whom, or what, a call is with. */
+export function nameOf({ conferenceId, remoteDisplayName, remoteUserId }: Named): string {
+  return conferenceId === undefined ? remoteDisplayName || remoteUserId : `#${conferenceId}`;
+}
+
 /** `0:42`, `12:07`, `1:00:03`. */
 export function duration(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1_000));
@@ -18,6 +30,8 @@ export interface Situation {
   direction: Direction;
   /** What was called, if that is no user. */
   line?: "phone" | "sip" | undefined;
+  /** With a conference, and not with somebody. */
+  conference?: boolean;
   /** Since the call was established. */
   connectedMs: number;
   held: boolean;
@@ -31,6 +45,8 @@ export interface Situation {
 
 /** The line under the name. */
 export function stateLine(now: Situation): string {
+  const joins = now.state === "initiating" || now.state === "progressing" || now.state === "ringing";
+  if (now.conference && joins) return now.direction === "incoming" ? "Invitation" : "Joining…";
   switch (now.state) {
     case "initiating":
       return now.direction === "incoming" ? "Incoming call" : "Calling…";
@@ -48,6 +64,7 @@ export function stateLine(now: Situation): string {
       if (now.interrupted) return `Reconnecting… ${time}`;
       if (now.held) return `On hold ${time}`;
       if (now.remoteHeld) return `${now.name} put you on hold ${time}`;
+      if (now.conference && !now.offline) return `In the conference ${time}`;
       return now.offline ? `Connected ${time} · server away, the call goes on` : `Connected ${time}`;
     }
   }
@@ -83,6 +100,45 @@ export function endWords(
     case "none":
       return "The call ended.";
   }
+}
+
+/** Why one is not in a conference any more, or did not come in; the error says more where there is one. */
+export function leftWords(cause: EndCause, error: string | undefined, talkedMs: number | null): string {
+  if (error === "removed") return "You were taken out of the conference.";
+  if (cause === "hungUp" && talkedMs !== null) return `You were in the conference for ${duration(talkedMs)}.`;
+  if (cause === "canceled") return "You did not join the conference.";
+  if (cause === "denied") return "You declined the invitation.";
+  if (cause === "noAnswer" || cause === "timeout") return "You missed an invitation to the conference.";
+  if (cause === "otherDeviceAnswered" || cause === "inactive")
+    return endWords(cause, "incoming", "", talkedMs);
+  return talkedMs === null ? "You could not join the conference." : "The conference is over for you.";
+}
+
+/** What {@link invitationWords} looks at. */
+export interface InvitationNews {
+  state: "progressing" | "ringing" | "answered" | "ended";
+  endCause?: EndCause | undefined;
+  error?: { message: string; sip?: { status: number; reason: string } | undefined } | undefined;
+}
+
+/** What becomes of somebody who was invited, after the name. */
+export function invitationWords(told: InvitationNews | undefined): string {
+  if (!told || told.state === "progressing") return "is being called…";
+  if (told.state === "ringing") return "is being rung…";
+  if (told.state === "answered") return "is in";
+  const { endCause, error } = told;
+  if (error?.sip) return `was not reached: ${sipWords(error.sip)}`;
+  if (endCause === "denied") return "declined";
+  if (endCause === "noAnswer") return "did not answer";
+  if (endCause === "timeout") return "could not be reached";
+  if (endCause === "hungUp") return "has left";
+  return error ? `did not come: ${error.message}` : "did not come";
+}
+
+/** What the app's server has decided over this person's head. */
+export function silenceWords({ muted, held }: { muted: boolean; held: boolean }): string | undefined {
+  if (held) return "The organiser has put you on hold: you hear nobody, and nobody hears you.";
+  return muted ? "The organiser has muted you: nobody hears you, whatever the button says." : undefined;
 }
 
 const sipStatuses: Record<number, string> = {

@@ -3,7 +3,9 @@ import { costSoFar, formatMoney } from "@carillon/sdk/credits";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Desk } from "../desk";
 import type { Phone, Session } from "../phone";
-import { rateWords, stateLine } from "../words";
+import { nameOf, rateWords, stateLine } from "../words";
+import { Invitations, Invite } from "./conference/invite";
+import { ConferenceStage } from "./conference/stage";
 import { Controls } from "./controls";
 import { Devices } from "./devices";
 import { Ended } from "./ended";
@@ -12,7 +14,7 @@ import { Quality } from "./quality";
 import { Stage } from "./stage";
 import { isWide } from "./wide";
 
-export type Drawer = "keypad" | "devices" | undefined;
+export type Drawer = "keypad" | "devices" | "invite" | undefined;
 
 /** What a call does, in a line. */
 export function callLine(call: Call, desk: Desk, offline: boolean): string {
@@ -21,12 +23,13 @@ export function callLine(call: Call, desk: Desk, offline: boolean): string {
     state: call.state,
     direction: call.direction,
     line: call.line,
+    conference: call.conferenceId !== undefined,
     connectedMs: establishedTime === undefined ? 0 : duration * 1_000,
     held: call.held,
     remoteHeld: call.remoteMedia.held,
     interrupted: desk.interrupted.has(call),
     offline,
-    name: call.remoteDisplayName || call.remoteUserId,
+    name: nameOf(call),
   });
 }
 
@@ -46,8 +49,11 @@ function Price({ call }: { call: Call }) {
 export function CallPanel({ call, phone, session }: { call: Call; phone: Phone; session: Session }) {
   const [drawer, setDrawer] = useState<Drawer>();
   const { desk, client } = session;
-  const name = call.remoteDisplayName || call.remoteUserId;
+  const name = nameOf(call);
+  const conference = desk.conferences.get(call);
   const ended = call.state === "ended";
+  /** In a conference, and no more on the way into it. */
+  const inside = call.state === "established" ? conference : undefined;
   const line = callLine(call, desk, !phone.online);
 
   // A conversation would cover it.
@@ -66,10 +72,10 @@ export function CallPanel({ call, phone, session }: { call: Call; phone: Phone; 
       ref={panel}
       tabIndex={-1}
       class={`card call ${call.state}`}
-      aria-label={`Call with ${name}`}
+      aria-label={call.conferenceId === undefined ? `Call with ${name}` : `Conference ${name}`}
       data-call-id={call.callId}
     >
-      {!ended && <Stage call={call} client={client} name={name} />}
+      {!ended && !inside && <Stage call={call} client={client} name={name} />}
       <div class="who">
         <h2 data-testid="remote-name">{name}</h2>
         <p class="state" data-testid="call-state" data-state={call.state}>
@@ -80,14 +86,19 @@ export function CallPanel({ call, phone, session }: { call: Call; phone: Phone; 
           {line.replace(/\s*[\d:]+/, "")}
         </p>
       </div>
+      {inside && <ConferenceStage call={call} desk={desk} conference={inside} />}
+      {inside && <Invitations desk={desk} conference={inside} />}
       {!ended && <Price call={call} />}
       {ended ? (
         <Ended call={call} name={name} desk={desk} />
       ) : (
         <>
-          {call.state === "established" && <Quality call={call} />}
+          {call.state === "established" && !(conference && !call.getQuality()) && <Quality call={call} />}
           <Controls call={call} desk={desk} drawer={drawer} setDrawer={setDrawer} />
           {drawer === "keypad" && <Keypad call={call} desk={desk} />}
+          {drawer === "invite" && inside && (
+            <Invite desk={desk} conference={inside} video={call.video !== "off"} />
+          )}
           {drawer === "devices" && <Devices client={client} call={call} desk={desk} />}
         </>
       )}

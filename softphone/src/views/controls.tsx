@@ -16,7 +16,9 @@ const canShare = () => navigator.mediaDevices !== undefined && "getDisplayMedia"
 export function Controls({ call, desk, drawer, setDrawer }: Props) {
   const connected = call.state === "established";
   const camera = call.video === "on" || call.video === "paused";
-  const drawerToggle = (which: "keypad" | "devices") => () => setDrawer(drawer === which ? undefined : which);
+  const conference = call.conferenceId !== undefined;
+  const drawerToggle = (which: "keypad" | "devices" | "invite") => () =>
+    setDrawer(drawer === which ? undefined : which);
   const toggle = (name: keyof typeof toggles) => () => void toggles[name](desk, call);
   return (
     <fieldset class="controls" aria-label="Call controls">
@@ -48,9 +50,15 @@ export function Controls({ call, desk, drawer, setDrawer }: Props) {
               {call.video === "screen" ? "Stop sharing" : "Share"}
             </Toggle>
           )}
-          <Toggle testid="keypad" on={drawer === "keypad"} icon="keypad" onClick={drawerToggle("keypad")}>
-            Keypad
-          </Toggle>
+          {conference ? (
+            <Toggle testid="invite" on={drawer === "invite"} icon="invite" onClick={drawerToggle("invite")}>
+              Invite
+            </Toggle>
+          ) : (
+            <Toggle testid="keypad" on={drawer === "keypad"} icon="keypad" onClick={drawerToggle("keypad")}>
+              Keypad
+            </Toggle>
+          )}
         </>
       )}
       <Toggle testid="devices" on={drawer === "devices"} icon="devices" onClick={drawerToggle("devices")}>
@@ -60,7 +68,7 @@ export function Controls({ call, desk, drawer, setDrawer }: Props) {
         <span class="round">
           <Icon name="hangup" />
         </span>
-        {connected ? "Hang up" : "Cancel"}
+        {!connected ? "Cancel" : conference ? "Leave" : "Hang up"}
       </button>
     </fieldset>
   );

@@ -11,12 +11,14 @@ const kinds = [
   { kind: "user", words: "User" },
   { kind: "phone", words: "Phone" },
   { kind: "sip", words: "SIP" },
+  { kind: "conference", words: "Conference" },
 ] as const;
 
 const placeholders: Record<Kind, string> = {
-  user: "User id, +number, or SIP address",
+  user: "User id, +number, SIP address, #conference",
   phone: "+46701234567",
   sip: "somebody@example.com",
+  conference: "#team",
 };
 
 export function Dial({ phone, session }: { phone: Phone; session: Session }) {
@@ -33,7 +35,7 @@ export function Dial({ phone, session }: { phone: Phone; session: Session }) {
   const { credits } = balance;
 
   useEffect(() => {
-    if (kind !== "user" || padShown) balance.want();
+    if (kind === "phone" || kind === "sip" || padShown) balance.want();
   }, [kind, padShown, balance]);
 
   const write = (next: string) => {
@@ -114,7 +116,7 @@ export function Dial({ phone, session }: { phone: Phone; session: Session }) {
         ))}
       </fieldset>
       <p id="dial-hint" class="quiet" data-testid="dial-hint" aria-live="polite">
-        {problem ?? (kind === "phone" && hintOf(text, () => write(testNumber)))}
+        {problem ?? hintOf(kind, text, () => write(testNumber))}
       </p>
       {padShown && (
         <DialPad
@@ -124,13 +126,13 @@ export function Dial({ phone, session }: { phone: Phone; session: Session }) {
       )}
       <div class="pair">
         <button type="submit" class="primary" data-testid="call">
-          <Icon name="phone" />
-          Call
+          <Icon name={kind === "conference" ? "people" : "phone"} />
+          {kind === "conference" ? "Join" : "Call"}
         </button>
         {kind !== "phone" && (
           <button type="button" class="soft" data-testid="video-call" onClick={() => call(true)}>
             <Icon name="video" />
-            Video call
+            {kind === "conference" ? "Join with video" : "Video call"}
           </button>
         )}
       </div>
@@ -165,9 +167,12 @@ interface Chosen {
 
 const chosenOf = (one: string): Chosen => ({ kind: kindOfRemembered(one), only: plain(one) });
 const kindOfRemembered = (one: string): Kind => (isUser(one) ? "user" : kindOf(one));
-const plain = (one: string) => addressOf(one, kindOfRemembered(one));
+/** As it is typed. */
+const plain = (one: string) => (one.startsWith("#") ? one : addressOf(one, kindOfRemembered(one)));
 
-function hintOf(text: string, take: () => void) {
+function hintOf(kind: Kind, text: string, take: () => void) {
+  if (kind === "conference") return "Whoever joins the same name talks to each other.";
+  if (kind !== "phone") return undefined;
   if (text === testNumber) return "The test number answers by itself, says so, and costs nothing.";
   return (
     <>

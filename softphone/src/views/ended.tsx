@@ -1,7 +1,8 @@
 import type { Call, CarillonError } from "@carillon/sdk";
 import { formatMoney } from "@carillon/sdk/credits";
 import type { Desk } from "../desk";
-import { endWords, sipWords } from "../words";
+import { kindOfCall } from "../destination";
+import { endWords, leftWords, sipWords } from "../words";
 import { Code } from "./code";
 import { Icon } from "./icon";
 
@@ -26,10 +27,16 @@ function Why({ error }: { error: CarillonError }) {
 export function Ended({ call, name, desk }: { call: Call; name: string; desk: Desk }) {
   const { endCause, error, establishedTime, duration, videoOffered, cost } = call.details;
   const talkedMs = establishedTime === undefined ? null : duration * 1_000;
+  const there = call.conferenceId !== undefined;
+  const words = there
+    ? leftWords(endCause, error?.errorName, talkedMs)
+    : error?.sip
+      ? `${sipWords(error.sip)}.`
+      : endWords(endCause, call.direction, name, talkedMs);
   return (
     <div class="outcome">
       <div data-testid="end-cause" data-cause={endCause} data-code={error?.code} role="status">
-        <p>{error?.sip ? `${sipWords(error.sip)}.` : endWords(endCause, call.direction, name, talkedMs)}</p>
+        <p>{words}</p>
         {cost && cost.amount > 0 && <p data-testid="cost">It cost {formatMoney(cost)}.</p>}
         {error && <Why error={error} />}
       </div>
@@ -38,10 +45,10 @@ export function Ended({ call, name, desk }: { call: Call; name: string; desk: De
           type="button"
           class="primary"
           data-testid="call-again"
-          onClick={() => desk.place(call.remoteUserId, videoOffered, call.line)}
+          onClick={() => desk.place(call.conferenceId ?? call.remoteUserId, videoOffered, kindOfCall(call))}
         >
           <Icon name={videoOffered ? "video" : "phone"} />
-          {call.direction === "incoming" ? "Call back" : "Call again"}
+          {there ? "Join again" : call.direction === "incoming" ? "Call back" : "Call again"}
         </button>
         <button type="button" class="soft" data-testid="dismiss" onClick={() => desk.dismiss()}>
           Done

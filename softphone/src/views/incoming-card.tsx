@@ -1,7 +1,7 @@
 import type { Call } from "@carillon/sdk";
 import { useEffect, useRef } from "preact/hooks";
 import type { Desk } from "../desk";
-import { initials } from "../words";
+import { initials, nameOf } from "../words";
 import { Icon } from "./icon";
 
 export function IncomingCard({ call, desk }: { call: Call; desk: Desk }) {
@@ -17,26 +17,32 @@ export function IncomingCard({ call, desk }: { call: Call; desk: Desk }) {
     };
   }, []);
 
-  const name = call.remoteDisplayName || call.remoteUserId;
+  const name = nameOf(call);
   const video = call.details.videoOffered;
+  const conference = call.conferenceId !== undefined;
+  const inviter = call.remoteDisplayName;
+  const invitation = inviter ? `${inviter} invites you to this conference` : "Invitation to a conference";
   return (
     <section
       ref={card}
       class="card incoming"
       data-testid="incoming"
       data-call-id={call.callId}
+      data-conference={call.conferenceId}
       role="alertdialog"
       aria-labelledby={`from-${call.callId}`}
       aria-describedby={`kind-${call.callId}`}
       tabIndex={-1}
     >
       <div class="face ringing" aria-hidden="true">
-        {initials(name)}
+        {conference ? <Icon name="people" /> : initials(name)}
       </div>
       <h2 id={`from-${call.callId}`} data-testid="incoming-from">
         {name}
       </h2>
-      <p id={`kind-${call.callId}`}>{video ? "Incoming video call" : "Incoming call"}</p>
+      <p id={`kind-${call.callId}`}>
+        {conference ? invitation : video ? "Incoming video call" : "Incoming call"}
+      </p>
       <div class="answers">
         <button
           type="button"
@@ -54,7 +60,7 @@ export function IncomingCard({ call, desk }: { call: Call; desk: Desk }) {
           onClick={() => desk.answer(call, false)}
         >
           <Icon name="phone" />
-          {video ? "Answer with voice" : "Answer"}
+          {`${conference ? "Join" : "Answer"}${video ? " with voice" : ""}`}
         </button>
         <button
           type="button"
@@ -63,7 +69,7 @@ export function IncomingCard({ call, desk }: { call: Call; desk: Desk }) {
           onClick={() => desk.answer(call, true)}
         >
           <Icon name="video" />
-          Answer with video
+          {conference ? "Join with video" : "Answer with video"}
         </button>
       </div>
     </section>

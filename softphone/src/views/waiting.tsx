@@ -1,4 +1,5 @@
 import type { Desk } from "../desk";
+import { nameOf } from "../words";
 
 /** The other live calls, which are on hold: one press brings one to the foreground. */
 export function Waiting({ desk }: { desk: Desk }) {
@@ -8,7 +9,7 @@ export function Waiting({ desk }: { desk: Desk }) {
       {desk.waiting.map((call) => (
         <li key={call.callId}>
           <button type="button" class="chip held" onClick={() => desk.show(call)}>
-            {call.remoteDisplayName || call.remoteUserId} · on hold · switch
+            {nameOf(call)} · on hold · switch
           </button>
         </li>
       ))}

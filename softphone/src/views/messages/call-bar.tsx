@@ -1,6 +1,7 @@
 import type { Desk } from "../../desk";
 import type { Post } from "../../messages/post";
 import { toggles } from "../../perform";
+import { nameOf } from "../../words";
 import { callLine } from "../call-panel";
 import { Icon } from "../icon";
 
@@ -14,7 +15,7 @@ interface Props {
 export function CallBar({ desk, post, offline }: Props) {
   const call = desk.shown;
   if (!call || call.state === "ended" || desk.ringing.includes(call)) return null;
-  const name = call.remoteDisplayName || call.remoteUserId;
+  const name = nameOf(call);
   return (
     <fieldset class="call-bar" aria-label={`Call with ${name}`} data-testid="call-bar">
       <button
