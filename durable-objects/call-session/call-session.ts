@@ -60,7 +60,8 @@ export class CallSession extends DurableObject<Env> {
     if (op.op === "start" && this.#isCaller(from)) {
       // What it brought about may have been lost with the answer to the first one.
       this.ctx.waitUntil(this.#deliveries.tell());
-      return ok({ time: this.#call?.times.started ?? 0 });
+      // A room that has forgotten the call, and makes it again, hears of an end that it has confirmed.
+      return ok({ time: this.#call?.times.started ?? 0, ...("line" in from && this.#endFor(from)) });
     }
     const input: CallInput = { type: "operation", from, connection: keyOf(from), n, ack, op };
     const applied = await this.#apply(input, keyOf(from));
