@@ -6,6 +6,7 @@ import { writeMessages } from "../../core/messages/archive";
 import { savePushCredential } from "../../core/push/credential-store";
 import { declineKey } from "../../core/push/decline-key";
 import { storeOf } from "../../workers/context";
+import { Participant } from "../integration/conference-world";
 import { messageId } from "../integration/peer";
 import { fcmBody } from "./push-material";
 import {
@@ -34,6 +35,8 @@ interface Cell {
   messageId: string;
   /** What the application pushes with. */
   credentialId: string;
+  /** A conference, and the call of the one who is in. */
+  conference: { id: string; callId: string };
 }
 
 interface Endpoint {
@@ -42,6 +45,8 @@ interface Endpoint {
   body?: (cell: Cell) => unknown;
   /** It changes the application itself: the cell gets one of its own. */
   ownApplication?: true;
+  /** Somebody is in the cell's conference. */
+  inConference?: true;
   /** Where one is tried in several ways. */
   variant?: string;
   expected: Record<Who, number>;
@@ -137,9 +142,11 @@ const declined = async (cell: Cell, key?: string) => {
 };
 const onlyOfAlice = { "A's bob": 40300, "B's user of that name": 40300 };
 
-/** Where nobody is, until somebody joins. */
-const conference = (rest = "") => `/calling/v1/conferences/id/room${rest}`;
-const participant = (cell: Cell) => conference(`/${callOf(cell)}`);
+const conference = (cell: Cell) => `/calling/v1/conferences/id/${cell.conference.id}`;
+const participant = (cell: Cell) => `${conference(cell)}/${cell.conference.callId}`;
+const adminConference = (cell: Cell) =>
+  adminPath(`/conferences/id?conferenceId=${cell.conference.id}&callId=${cell.conference.callId}`)(cell);
+const mute = () => ({ command: "mute" });
 
 const endpoints: Endpoint[] = [
   { method: "GET", path: () => "/health", expected: everybody(200) },
@@ -269,23 +276,38 @@ const endpoints: Endpoint[] = [
     },
   },
   { method: "GET", path: () => "/v1/credits/ledger", expected: application(200, 200) },
-  { method: "GET", path: () => conference(), expected: application(40400, 40400) },
-  { method: "DELETE", path: () => conference(), expected: application(40400, 40400) },
-  {
-    method: "PATCH",
-    path: participant,
-    body: () => ({ command: "mute" }),
-    expected: application(40400, 40400),
-  },
-  { method: "DELETE", path: participant, expected: application(40400, 40400) },
+  { method: "GET", path: conference, inConference: true, expected: application(200, 40400) },
+  { method: "DELETE", path: conference, inConference: true, expected: application(204, 40400) },
+  { method: "PATCH", path: participant, body: mute, inConference: true, expected: application(204, 40400) },
+  { method: "DELETE", path: participant, inConference: true, expected: application(204, 40400) },
   {
     method: "POST",
     path: () => "/calling/v1/callouts",
-    body: () => ({ method: "ttsCallout" }),
-    expected: application(40002, 40002),
+    body: ({ alice, conference }) => ({
+      method: "conferenceCallout",
+      conferenceCallout: {
+        destination: { type: "username", endpoint: alice.userId },
+        conferenceId: conference.id,
+      },
+    }),
+    inConference: true,
+    // The other one calls a user of its own, who is not there, into a conference of its own.
+    expected: application(200, 200),
   },
-  { method: "GET", path: adminPath("/conferences/id/room"), expected: administrator(40400) },
-  { method: "DELETE", path: adminPath("/conferences/id?conferenceId=.."), expected: administrator(40400) },
+  {
+    method: "GET",
+    path: (cell) => adminPath(`/conferences/id/${cell.conference.id}`)(cell),
+    inConference: true,
+    expected: administrator(200),
+  },
+  {
+    method: "PATCH",
+    path: adminConference,
+    body: mute,
+    inConference: true,
+    expected: administrator(204),
+  },
+  { method: "DELETE", path: adminConference, inConference: true, expected: administrator(204) },
   {
     method: "POST",
     path: () => "/v1/admin/applications",
@@ -391,7 +413,12 @@ async function newCell(endpoint: Endpoint): Promise<Cell> {
     },
   });
   if (!saved.ok) throw new Error(saved.error.message);
-  return { a: own, b, alice, messageId: id, credentialId: saved.value.id };
+  const conference = { id: unique("room"), callId: alice.instanceId };
+  if (endpoint.inConference) {
+    const somebody = await Participant.join(conference.id, { applicationKey: own.key });
+    conference.callId = somebody.id;
+  }
+  return { a: own, b, alice, messageId: id, credentialId: saved.value.id, conference };
 }
 
 const template: Cell = {
@@ -400,6 +427,7 @@ const template: Cell = {
   alice: { application: a, userId: "{user}", instanceId: "{id}", token: "" },
   messageId: "{messageId}",
   credentialId: "{credentialId}",
+  conference: { id: "{conferenceId}", callId: "{callId}" },
 };
 
 for (const endpoint of endpoints) {
@@ -421,6 +449,7 @@ for (const endpoint of endpoints) {
       }
       if (!mayRead.has(who)) expect(answer.text).not.toContain("whispered");
       if (failed || who.startsWith("B")) await expectUntouched(cell);
+      if (endpoint.inConference && (failed || who.startsWith("B"))) await expectInConference(cell);
     });
   });
 }
@@ -429,4 +458,10 @@ for (const endpoint of endpoints) {
 async function expectUntouched({ alice }: Cell): Promise<void> {
   const answer = await request("GET", "/v1/ice-servers", { headers: bearer(alice.token) });
   expect(answer.status).toBe(200);
+}
+
+/** Who was in the conference is, and is heard; nobody else is. */
+async function expectInConference(cell: Cell): Promise<void> {
+  const { body } = await request("GET", conference(cell), { headers: basic(cell.a) });
+  expect(body.participants).toMatchObject([{ id: cell.conference.callId, muted: false }]);
 }
