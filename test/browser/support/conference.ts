@@ -7,7 +7,7 @@ import { type Ears, type EarsOptions, installEars } from "./ears";
 import { newContext, Phone, type PhoneCall, type PhoneOptions, someone, soon } from "./phone";
 
 /** Hz. Far enough from each other, and none is another one's harmonic. */
-const tones = [400, 550, 700, 850, 1_000, 1_150, 1_300, 1_450];
+export const tones = [400, 550, 700, 850, 1_000, 1_150, 1_300, 1_450];
 
 export class Guest {
   private constructor(
@@ -198,7 +198,7 @@ export async function listenAll(
 export async function rest(
   method: "PATCH" | "DELETE",
   conference: string,
-  guest: Guest,
+  guest: Pick<Guest, "id">,
   body?: object,
   server: ServerFacts = inject("server"),
 ): Promise<number> {
