@@ -1,6 +1,7 @@
 /** Participants of conferences that speak the protocol by hand. */
 import type {
   CallOperation,
+  CallResult,
   EndCause,
   ErrorBody,
   ParticipantInfo,
@@ -14,6 +15,12 @@ type Named<T extends RoomEvent["type"]> = Extract<RoomEvent, { type: T }>;
 
 /** One user in a conference, with the roster as its changes give it. */
 export class Participant {
+  /** The answer to its start may say that it is over. */
+  #refused: { cause: EndCause; error?: ErrorBody } | undefined;
+
+  /** Operations so far: two come before the room, at most. */
+  #n = 2;
+
   private constructor(
     public peer: Peer,
     readonly id: string,
@@ -50,7 +57,10 @@ export class Participant {
     const { callId, answered } = peer.start(conference, { line: "conference", offer: undefined, ...start });
     const reply = await answered;
     if (reply.type === "error") throw new Error(reply.error.name);
-    return new Participant(peer, callId);
+    const participant = new Participant(peer, callId);
+    const { ended } = reply.result as CallResult;
+    if (ended) participant.#refused = ended;
+    return participant;
   }
 
   /** Takes a call that comes from a conference. */
@@ -110,11 +120,12 @@ export class Participant {
 
   op(op: CallOperation) {
     const ack = this.peer.callFrames(this.id).at(-1)?.seq ?? 0;
-    return this.peer.call(this.id, op, { ack });
+    this.#n += 1;
+    return this.peer.call(this.id, op, { n: this.#n, ack });
   }
 
   async ended(): Promise<{ cause: EndCause; error?: ErrorBody }> {
-    const { cause, error } = await this.peer.event("ended", this.id);
+    const { cause, error } = this.#refused ?? (await this.peer.event("ended", this.id));
     return { cause, error };
   }
 
