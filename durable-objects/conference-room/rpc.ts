@@ -46,9 +46,9 @@ export interface Callout extends RoomAddress {
 
 export type { Command };
 
-/** One in the list that the REST API gives. */
+/** One in the list that the REST API gives. Its `silence` is what holds: its own doing and the server's together. */
 export interface ListedParticipant extends ParticipantInfo {
-  /** Seconds since it joined. */
+  /** Whole seconds since it joined. */
   duration: number;
 }
 

@@ -232,30 +232,16 @@ describe("signed", () => {
 });
 
 describe("what is done", () => {
-  test("the list is in the words of the Sinch API, and each is muted and on hold by whomever it is", async () => {
-    const one = (id: string, media: object, silence: object) => ({
-      ...{ id, userId: `of ${id}`, displayName: "x", joined: 1, duration: 7.9 },
-      media: { muted: false, held: false, video: "off", ...media },
-      silence: { muted: false, held: false, ...silence },
-    });
+  test("the list is in the words of the Sinch API, and says nothing else", async () => {
     const { ask } = rooms([
-      one("a", {}, {}),
-      one("b", { muted: true }, {}),
-      one("c", {}, { muted: true }),
-      one("d", { held: true }, {}),
-      one("e", {}, { held: true }),
+      {
+        ...{ id: callId, userId: "bob", displayName: "Bob", joined: 1, duration: 7 },
+        media: { muted: false, held: false, video: "off" },
+        silence: { muted: true, held: false },
+      },
     ]);
-    const { body } = await ask("GET", `${ids}/room`);
-    expect(body.participants[0]).toEqual({ cli: "of a", id: "a", duration: 7, muted: false, onhold: false });
-    const silent = body.participants.map(({ muted, onhold }: Record<string, boolean>) => [muted, onhold]);
-    expect(silent).toEqual([
-      [false, false],
-      [true, false],
-      [true, false],
-      [false, true],
-      [false, true],
-    ]);
-    expect(Object.keys(body)).toEqual(["participants"]);
+    const participants = [{ cli: "bob", id: callId, duration: 7, muted: true, onhold: false }];
+    expect(await ask("GET", `${ids}/room`)).toEqual({ status: 200, body: { participants } });
   });
 
   test.each([

@@ -60,14 +60,8 @@ export const conferences = new Hono<EdgeEnv>()
     return done.ok ? context.body(null, 204) : refuse(context, done.error);
   });
 
-function inWordsOfSinch({ userId, id, duration, silence, media }: ListedParticipant) {
-  return {
-    cli: userId,
-    id,
-    duration: Math.floor(duration),
-    muted: silence.muted || media.muted,
-    onhold: silence.held || media.held,
-  };
+function inWordsOfSinch({ userId, id, duration, silence }: ListedParticipant) {
+  return { cli: userId, id, duration, muted: silence.muted, onhold: silence.held };
 }
 
 /** What a URL is about. Errors: invalidRequest, invalidValue. */
