@@ -1,0 +1,181 @@
+// @ts-check
+/** Media on its way: a publication with its layers, and those who receive one of them. */
+import { Vp8RtpPayload } from "werift";
+
+/**
+ * @typedef {import("werift").RtpPacket} RtpPacket
+ * @typedef {import("werift").RTCRtpTransceiver} RTCRtpTransceiver
+ * @typedef {import("werift").MediaStreamTrack} MediaStreamTrack
+ * @typedef {{ preferredRid?: string, priorityOrdering?: string, ridNotAvailable?: string }} Simulcast
+ * @typedef {{ rid: string, ssrc?: number, heard: number, asked: number }} Layer `heard`, `asked`: for a key frame; milliseconds
+ */
+
+/** A layer that has sent nothing for so long is not there; milliseconds. */
+const layerMs = 2_000;
+/** Key frames are asked for at most so often. */
+const keyFrameMs = 300;
+
+/** A track that a session sends. */
+export class Publication {
+  /** @type {Set<Subscription>} */
+  subscriptions = new Set();
+  /** When its last packet came; undefined: none has. @type {number | undefined} */
+  heard;
+  since = performance.now();
+  closed = false;
+  /** @type {Map<string, Layer>} by rid; without simulcast it is "" */
+  #layers = new Map();
+  /** @type {Set<() => void>} */
+  #waiting = new Set();
+
+  /** @param {{ name: string, transceiver: RTCRtpTransceiver, simulcast: boolean }} options */
+  constructor({ name, transceiver, simulcast }) {
+    this.name = name;
+    this.mid = transceiver.mid ?? "";
+    this.kind = transceiver.kind;
+    this.simulcast = simulcast;
+    this.receiver = transceiver.receiver;
+    for (const track of this.receiver.tracks) this.#take(track);
+    transceiver.onTrack.subscribe((track) => this.#take(track));
+  }
+
+  /** @param {MediaStreamTrack} track */
+  #take(track) {
+    track.onReceiveRtp.subscribe((packet) => this.#forward(packet, track.rid ?? ""));
+  }
+
+  /** @param {RtpPacket} packet @param {string} rid */
+  #forward(packet, rid) {
+    if (this.closed) return;
+    const now = performance.now();
+    const layer = this.#layers.get(rid) ?? { rid, heard: now, asked: 0 };
+    this.#layers.set(rid, layer);
+    Object.assign(layer, { ssrc: packet.header.ssrc, heard: now });
+    this.heard = now;
+    for (const tell of this.#waiting) tell();
+    // Their numbers are those of the sender's connection; each receiver's are added on the way.
+    packet.header.extensions = [];
+    for (const subscription of this.subscriptions) subscription.forward(packet, layer, now);
+  }
+
+  /** Those that are there now, in the SFU's order of preference. */
+  available(/** @type {number} */ now) {
+    return [...this.#layers.values()]
+      .filter(({ heard }) => now - heard < layerMs)
+      .map(({ rid }) => rid)
+      .sort();
+  }
+
+  /** @param {Layer | undefined} layer */
+  askForKeyFrame(layer, now = performance.now()) {
+    if (!layer?.ssrc || now - layer.asked < keyFrameMs) return;
+    layer.asked = now;
+    void this.receiver.sendRtcpPLI(layer.ssrc);
+  }
+
+  /** Until media comes: false when it does not in time. */
+  async untilHeard(/** @type {number} */ milliseconds) {
+    if (this.heard !== undefined) return true;
+    await new Promise((resolve) => {
+      const timer = setTimeout(resolve, milliseconds);
+      const tell = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(tell);
+        resolve(undefined);
+      };
+      this.#waiting.add(tell);
+    });
+    return this.heard !== undefined;
+  }
+
+  close() {
+    this.closed = true;
+    this.subscriptions.clear();
+  }
+}
+
+/** A track that a session receives. */
+export class Subscription {
+  closed = false;
+  /** @type {Layer | undefined} whose packets are handed on now */
+  #current;
+  /** When its last packet went, milliseconds. */
+  #sent = 0;
+  /** Another source's numbers go on where the last one's ended. */
+  #jump = false;
+
+  /** @param {{ transceiver: RTCRtpTransceiver, publisher: string, publication: Publication, simulcast?: Simulcast }} options */
+  constructor({ transceiver, publisher, publication, simulcast }) {
+    this.mid = transceiver.mid ?? "";
+    this.sender = transceiver.sender;
+    this.publisher = publisher;
+    this.publication = publication;
+    this.simulcast = simulcast;
+    this.sender.onRtcp.subscribe((packet) => {
+      // Picture loss (1) and full intra request (4), RFC 4585 and 5104.
+      const count = "feedback" in packet && packet.type === 206 ? Number(packet.feedback?.count) : 0;
+      if (count === 1 || count === 4) this.publication.askForKeyFrame(this.#current);
+    });
+    publication.subscriptions.add(this);
+  }
+
+  /** The same place receives something else, or another layer of it. @param {{ publisher: string, publication: Publication, simulcast?: Simulcast }} source */
+  change({ publisher, publication, simulcast }) {
+    this.simulcast = simulcast;
+    if (publication === this.publication) return;
+    this.publication.subscriptions.delete(this);
+    this.publisher = publisher;
+    this.publication = publication;
+    this.#current = undefined;
+    publication.subscriptions.add(this);
+  }
+
+  /** @param {RtpPacket} packet @param {Layer} layer @param {number} now */
+  forward(packet, layer, now) {
+    if (layer !== this.#current) {
+      if (layer.rid !== this.#wanted(now)) return;
+      if (this.publication.kind === "video" && !isKeyFrame(packet)) {
+        this.publication.askForKeyFrame(layer, now);
+        return;
+      }
+      this.#jump = this.#sent > 0;
+      this.#current = layer;
+    }
+    if (this.#jump) {
+      const perSecond = this.publication.kind === "video" ? 90_000 : 48_000;
+      const step = Math.max(1, Math.round(((now - this.#sent) * perSecond) / 1_000));
+      this.sender.replaceRTP(packet.header, false, step);
+      this.#jump = false;
+    }
+    this.#sent = now;
+    // It may be closing.
+    this.sender.sendRtp(packet).catch(() => {});
+  }
+
+  /** The layer that is to be received. */
+  #wanted(/** @type {number} */ now) {
+    const { preferredRid, ridNotAvailable } = this.simulcast ?? {};
+    const available = this.publication.available(now);
+    if (!this.publication.simulcast) return available[0];
+    if (preferredRid !== undefined && available.includes(preferredRid)) return preferredRid;
+    if (ridNotAvailable === "asciibetical")
+      return available.find((rid) => rid > (preferredRid ?? "")) ?? available[0];
+    // Nothing was preferred: any will do.
+    return preferredRid ?? available[0];
+  }
+
+  close() {
+    this.closed = true;
+    this.publication.subscriptions.delete(this);
+  }
+}
+
+/** Whether a VP8 key frame begins with this packet. @param {RtpPacket} packet */
+function isKeyFrame({ payload }) {
+  if (payload.length < 4) return false;
+  try {
+    return Vp8RtpPayload.deSerialize(payload).isKeyframe === true;
+  } catch {
+    return false;
+  }
+}
