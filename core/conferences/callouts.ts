@@ -112,10 +112,9 @@ type Answered = Extract<CallEvent, { event: "answered" }>;
 export function hearCallee(run: Run, seat: Seat, event: { event: string }): void {
   const { calling } = seat;
   if (!calling) return;
-  if (!calling.started) {
-    calling.started = true;
-    run.changed = true;
-  }
+  // Stored with the first sign of life: after that it is not to be started again.
+  if (!calling.told) run.changed = true;
+  calling.started = true;
   const { event: state } = event;
   if ((state === "progressing" && !calling.told) || (state === "ringing" && calling.told !== "ringing")) {
     calling.told = state;

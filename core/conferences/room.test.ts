@@ -1,0 +1,374 @@
+import { describe, expect, it } from "vitest";
+import { limits, serverLimits } from "../../protocol";
+import { nextDue } from "./room";
+import { listOf, newRoom, seatOf } from "./room-data";
+import { application, World } from "./testing/world";
+
+const second = 1_000;
+
+function worldOf(...ids: string[]): World {
+  const world = new World();
+  for (const id of ids) world.join(id);
+  world.settle();
+  return world;
+}
+
+const many = (count: number) => Array.from({ length: count }, (_, at) => `u${at}`);
+
+describe("joining", () => {
+  it("tells the one who comes of all who are there, and those of that one alone", () => {
+    const world = worldOf("a", "b");
+    const [first] = world.call("b").events;
+    expect(first).toMatchObject({ type: "joined", conference: "tea", plan: "mesh" });
+    expect(world.call("b").roster.map(({ id }) => id)).toEqual(["a"]);
+    expect(world.call("a").events.map(({ type }) => type)).toEqual(["joined", "participantJoined"]);
+  });
+
+  it("again, changes nothing, and gives the words again", () => {
+    const world = new World();
+    world.join("a", { lost: true });
+    expect(world.join("a")).toMatchObject({ ok: true });
+    expect(world.ids).toEqual(["a"]);
+    expect(world.call("a").named("joined").length).toBe(1);
+  });
+
+  it("is told in an order that no clock can spoil", () => {
+    const world = worldOf("a");
+    world.now -= 60 * second;
+    world.join("b");
+    world.join("c");
+    const times = world.room.seats.map(({ joined }) => joined);
+    expect(times).toEqual([...new Set(times)].sort((one, other) => one - other));
+  });
+
+  it("is refused to the seventh where there is no SFU, and nothing of it stays", () => {
+    const world = worldOf(...many(limits.meshParticipants));
+    const before = world.room;
+    expect(world.join("late")).toMatchObject({ ok: false, error: { name: "sfuMissing" } });
+    expect(world.room).toBe(before);
+    world.hangUp("u0");
+    expect(world.join("later")).toMatchObject({ ok: true });
+  });
+
+  it("is refused to the seventh whose session with the SFU could not be made; the others stay in their mesh", () => {
+    const world = worldOf(...many(limits.meshParticipants));
+    world.means = { ...world.means, sfu: true };
+    expect(world.join("late")).toMatchObject({ ok: false, error: { name: "unavailable" } });
+    expect(world.room.plan).toBe("mesh");
+  });
+
+  it("of the seventh moves all to the SFU, until nobody is there", () => {
+    const world = worldOf(...many(limits.meshParticipants));
+    world.means = { ...world.means, sfu: true };
+    expect(world.join("late", { session: "its session" })).toMatchObject({ ok: true });
+    world.settle();
+    expect(world.call("late").events[0]).toMatchObject({ type: "joined", plan: "sfu" });
+    for (const id of many(limits.meshParticipants)) {
+      const types = world.call(id).events.map(({ type }) => type);
+      expect(types.slice(-2)).toEqual(["plan", "participantJoined"]);
+    }
+    expect(world.room.sfu.late).toMatchObject({ session: "its session" });
+    expect(Object.keys(world.room.sfu).sort()).toEqual([...world.ids].sort());
+    world.hangUp("late");
+    world.hangUp("u0");
+    expect(world.room.plan).toBe("sfu");
+    world.input({ type: "kickAll" });
+    expect(world.room).toMatchObject({ plan: "mesh", sfu: {} });
+  });
+
+  it("is refused to the 51st, also while somebody is being called", () => {
+    const world = new World();
+    world.means = { ...world.means, sfu: true };
+    for (const id of many(serverLimits.conferenceParticipants - 1)) world.join(id, { session: "s" });
+    expect(world.callOut("c")).toMatchObject({ ok: true });
+    expect(world.join("late")).toMatchObject({ ok: false, error: { name: "conferenceFull" } });
+    expect(world.callOut("d")).toMatchObject({ ok: false, error: { name: "conferenceFull" } });
+    world.start("c");
+    world.hangUp("c");
+    expect(world.join("later")).toMatchObject({ ok: true });
+  });
+});
+
+describe("in the room", () => {
+  it("what comes a second time is not heard a second time", () => {
+    const world = worldOf("a", "b");
+    world.say("a", { type: "signal", signals: [{ peer: "b", candidates: [] }] });
+    world.call("a").delivered = 0;
+    world.deliver("a", 0);
+    world.settle();
+    expect(world.call("b").named("signal").length).toBe(1);
+  });
+
+  it("signals go to whom they are for, and name the sender", () => {
+    const world = worldOf("a", "b", "c");
+    const candidates = [{ candidate: "x" }];
+    world.say("a", {
+      type: "signal",
+      signals: [
+        { peer: "b", candidates },
+        { peer: "stranger", candidates },
+        { peer: "a", candidates },
+        { peer: "b", candidates: [], tracks: { "1": "b", "2": "stranger" } },
+      ],
+    });
+    world.settle();
+    expect(world.call("b").named("signal")).toEqual([
+      {
+        type: "signal",
+        signals: [
+          { peer: "a", candidates },
+          { peer: "a", candidates: [], tracks: {} },
+        ],
+      },
+    ]);
+    expect(world.call("a").named("signal")).toEqual([]);
+    expect(world.call("c").named("signal")).toEqual([]);
+  });
+
+  it("what one does alone is there for who comes later, also after a crash", () => {
+    const world = worldOf("a");
+    world.tell("a", { event: "media", media: { muted: true, held: false, video: "on" } });
+    world.tell("a", { event: "present", present: false });
+    world.input({ type: "command", id: "a", command: "hold" });
+    world.crash();
+    world.join("b");
+    expect(world.call("b").roster).toMatchObject([
+      { id: "a", media: { muted: true }, away: true, silence: { held: true } },
+    ]);
+  });
+
+  it("the server's word and one's own are told apart, and listed together", () => {
+    const world = worldOf("a", "b");
+    expect(world.input({ type: "command", id: "a", command: "mute" })).toMatchObject({ ok: true });
+    expect(world.input({ type: "command", id: "a", command: "mute" })).toMatchObject({ ok: true });
+    expect(world.input({ type: "command", id: "x", command: "mute" })).toMatchObject({
+      error: { name: "notFound" },
+    });
+    world.tell("b", { event: "media", media: { muted: false, held: true, video: "off" } });
+    world.settle();
+    const silence = { muted: true, held: false };
+    expect(world.call("a").named("silence")).toEqual([{ type: "silence", silence }]);
+    expect(world.call("b").named("participantChanged")).toEqual([
+      { type: "participantChanged", change: { id: "a", silence } },
+    ]);
+    world.now += 91 * second;
+    expect(listOf(world.room, world.now)).toMatchObject([
+      { id: "a", silence: { muted: true, held: false }, duration: 91 },
+      { id: "b", silence: { muted: false, held: true }, duration: 90 },
+    ]);
+  });
+
+  it("one who is taken out hears why, and is out at once", () => {
+    const world = worldOf("a", "b");
+    world.input({ type: "kick", id: "b" });
+    expect(world.ids).toEqual(["a"]);
+    expect(world.input({ type: "kick", id: "b" })).toMatchObject({ error: { name: "notFound" } });
+    const again = { type: "join", id: "b", userId: "user-b", video: false, reference: "r" } as const;
+    expect(world.input(again)).toMatchObject({ error: { name: "conflict" } });
+    world.settle();
+    expect(world.call("b").over).toMatchObject({ error: { name: "removed" } });
+    expect(world.call("a").roster).toEqual([]);
+    expect(world.room.seats.length).toBe(1);
+  });
+
+  it("all are taken out, those too who are being called", () => {
+    const world = worldOf("a", "b");
+    world.callOut("c");
+    world.start("c");
+    world.callPhone("p");
+    expect(world.input({ type: "kickAll" })).toMatchObject({ ok: true });
+    world.settle();
+    expect(world.room.seats).toEqual([]);
+    expect(world.call("c").over).toMatchObject({ error: { name: "removed" } });
+    expect(world.input({ type: "kickAll" })).toMatchObject({ error: { name: "notFound" } });
+  });
+
+  it("the end of a call is the end of a seat, whether it is told or found out", () => {
+    const world = worldOf("a", "b", "c");
+    world.hangUp("b");
+    world.call("c").over = {};
+    world.settle();
+    expect(world.ids).toEqual(["a"]);
+    expect(world.call("a").roster).toEqual([]);
+  });
+});
+
+describe("calling somebody in", () => {
+  it("begins its words with the second, and seats the one who answers last", () => {
+    const world = worldOf("a");
+    world.callOut("c");
+    expect(seatOf(world.room, "c")?.outbox.n).toBe(2);
+    world.join("b");
+    world.start("c");
+    expect(world.call("a").roster.map(({ id }) => id)).toEqual([]);
+    world.answer("c");
+    world.settle();
+    expect(world.ids).toEqual(["a", "b", "c"]);
+    expect(world.call("c").roster.map(({ id }) => id)).toEqual(["a", "b"]);
+    expect(world.call("a").roster.map(({ id }) => id)).toEqual(["b", "c"]);
+  });
+
+  it("tells the one who has invited what becomes of it, each thing once", () => {
+    const world = worldOf("a");
+    world.callOut("c", { inviter: "a" });
+    world.start("c");
+    world.tell("c", { event: "progressing", devices: 1, time: 0 });
+    world.tell("c", { event: "ringing", time: 0 });
+    world.tell("c", { event: "progressing", devices: 2, time: 0 });
+    world.answer("c");
+    world.callOut("d", { inviter: "a" });
+    world.start("d");
+    world.tell("d", { event: "ended", cause: "denied", times: { started: 0 } });
+    world.settle();
+    const told = world.call("a").named("invitation");
+    expect(told.map(({ id, state }) => `${id} ${state}`)).toEqual([
+      "c progressing",
+      "c ringing",
+      "c answered",
+      "d ended",
+    ]);
+    expect(told.at(-1)).toMatchObject({ cause: "denied" });
+  });
+
+  it("by a participant: with its name, and with an answer to what cannot be", () => {
+    const world = worldOf("a");
+    world.say("a", { type: "invite", id: "c", to: "bob" });
+    expect(seatOf(world.room, "c")?.calling).toMatchObject({
+      to: { applicationKey: application, userId: "bob" },
+      displayName: "user-a",
+      inviter: "a",
+    });
+    world.say("a", { type: "invite", id: "d", to: "no user id" });
+    world.say("a", { type: "invite", id: "e", to: "12", line: "phone" });
+    world.say("a", { type: "invite", id: "f", to: "+46000000000", line: "phone" });
+    world.say("a", { type: "invite", id: "c", to: "carol" });
+    world.means = { ...world.means, takeCallout: () => 7 };
+    world.say("a", { type: "invite", id: "g", to: "dave" });
+    world.settle();
+    const told = world.call("a").named("invitation");
+    expect(told.map((event) => event.state === "ended" && event.error?.name)).toEqual([
+      ...["invalidValue", "invalidValue", "invalidValue", "conflict", "rateLimited"],
+    ]);
+    expect(told.at(-1)).toMatchObject({ error: { retryAfter: 7 } });
+  });
+
+  it("asked for twice is one call; with the same id and another callee it is refused", () => {
+    const world = worldOf("a");
+    expect(world.callOut("c")).toMatchObject({ ok: true });
+    expect(world.callOut("c")).toMatchObject({ ok: true });
+    expect(world.callPhone("c")).toMatchObject({ error: { name: "conflict" } });
+    expect(world.callOut("a", { to: { applicationKey: application, userId: "x" } })).toMatchObject({
+      error: { name: "conflict" },
+    });
+    expect(world.room.seats.length).toBe(2);
+  });
+
+  it("that never started is the inviter's to hear, and leaves nothing", () => {
+    const world = worldOf("a");
+    world.callOut("c", { inviter: "a" });
+    const error = { errorCode: 40900, name: "conflict", message: "", hint: "" } as const;
+    world.input({ type: "started", id: "c", result: { ok: false, error } });
+    world.callOut("d", { inviter: "a" });
+    const ended = { cause: "noAnswer", times: { started: 0 } } as const;
+    world.input({ type: "started", id: "d", result: { ok: true, value: { time: 0, ended } } });
+    world.settle();
+    expect(world.call("a").named("invitation")).toMatchObject([
+      { id: "c", cause: "failure", error: { name: "conflict" } },
+      { id: "d", cause: "noAnswer" },
+    ]);
+    expect(world.ids).toEqual(["a"]);
+  });
+
+  it("ends when it is taken back while it rings, which the inviter hears once", () => {
+    const world = worldOf("a");
+    world.callOut("c", { inviter: "a" });
+    world.start("c");
+    world.input({ type: "kick", id: "c" });
+    world.settle();
+    expect(world.call("c").over).toMatchObject({ error: { name: "removed" } });
+    expect(world.call("a").named("invitation")).toMatchObject([
+      { state: "ended", cause: "canceled", error: { name: "removed" } },
+    ]);
+    expect(world.room.seats.length).toBe(1);
+  });
+
+  it("is not begun where the mesh is full and there is no SFU", () => {
+    const world = worldOf(...many(limits.meshParticipants - 1));
+    expect(world.callOut("c")).toMatchObject({ ok: true });
+    expect(world.callOut("d")).toMatchObject({ error: { name: "sfuMissing" } });
+    expect(world.callPhone("p")).toMatchObject({ ok: true });
+    // Somebody else comes first.
+    world.join("late");
+    world.start("c");
+    world.answer("c");
+    world.settle();
+    expect(world.call("c").over).toMatchObject({ error: { name: "sfuMissing" } });
+    expect(world.ids.length).toBe(limits.meshParticipants);
+  });
+
+  it("of a seventh waits for its session with the SFU, also over a crash", () => {
+    const world = worldOf(...many(limits.meshParticipants));
+    world.means = { ...world.means, sfu: true };
+    for (const id of ["c", "d"]) {
+      world.callOut(id, { inviter: "u0" });
+      world.start(id);
+    }
+    world.answer("c");
+    expect(world.room.plan).toBe("mesh");
+    world.effects = [];
+    world.crash();
+    expect(world.effects).toContainEqual({ type: "assure", id: "c" });
+    world.input({ type: "assured", id: "c" });
+    world.settle();
+    expect(world.call("c").over).toMatchObject({ error: { name: "unavailable" } });
+    world.answer("d");
+    world.input({ type: "assured", id: "d", session: "its session" });
+    world.settle();
+    expect(world.room.plan).toBe("sfu");
+    expect(world.call("d").events[0]).toMatchObject({ type: "joined", plan: "sfu" });
+    expect(world.call("u0").named("invitation").at(-1)).toMatchObject({ id: "d", state: "answered" });
+  });
+
+  it("is started again after a crash, unless that was long ago", () => {
+    const world = worldOf("a");
+    world.callOut("c", { inviter: "a" });
+    world.callOut("d");
+    world.start("d");
+    world.tell("d", { event: "ringing", time: 0 });
+    world.now += 10 * second;
+    world.crash();
+    expect(seatOf(world.room, "c")?.calling?.started).toBeUndefined();
+    expect(seatOf(world.room, "d")?.calling?.started).toBe(true);
+    expect(nextDue(world.room, world.now)).toBeGreaterThan(world.now);
+    world.now += 60 * second;
+    world.crash();
+    world.settle();
+    expect(world.room.seats.map(({ id }) => id)).toEqual(["a", "d"]);
+    expect(world.call("a").named("invitation")).toMatchObject([
+      { id: "c", state: "ended", error: { name: "unavailable" } },
+    ]);
+  });
+});
+
+it("what was under way with the SFU when the room died is given up", () => {
+  const world = worldOf(...many(limits.meshParticipants));
+  world.means = { ...world.means, sfu: true };
+  world.join("late", { session: "s" });
+  world.say("u0", {
+    type: "publish",
+    description: { type: "offer", sdp: "v=0" },
+    tracks: [{ mid: "0", kind: "audio" }],
+    heard: 0,
+    fresh: true,
+  });
+  expect(world.effects).toContainEqual(expect.objectContaining({ type: "sfu", id: "u0" }));
+  expect(nextDue(world.room, world.now)).toBeGreaterThan(world.now);
+  world.crash();
+  world.settle();
+  expect(world.call("u0").named("sfuFailed").length).toBe(1);
+});
+
+it("nothing is due in a mesh where nobody is being called", () => {
+  expect(nextDue(worldOf("a", "b").room, 0)).toBeNull();
+  expect(nextDue(newRoom(application, "tea"), 0)).toBeNull();
+});
