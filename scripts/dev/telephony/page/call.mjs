@@ -58,7 +58,10 @@ export class Call {
 
   #listen() {
     const { session } = this;
-    session.on("peerconnection", ({ peerconnection }) => this.#play(peerconnection));
+    session.on("peerconnection", ({ peerconnection }) => {
+      waitForHandshake(peerconnection);
+      this.#play(peerconnection);
+    });
     session.on("accepted", () => this.#show("connects"));
     session.on("confirmed", () => this.#show("talks"));
     session.on("hold", ({ originator }) => this.#hold(originator, true));
@@ -173,6 +176,21 @@ function why(originator, cause, message) {
   if (cause === "Canceled") return "missed";
   if (cause === "Rejected" && originator === "local") return "declined";
   return `failed: ${cause}`;
+}
+
+/**
+ * The caller begins the handshake (DTLS). When somebody else takes the caller's place, a browser that began it
+ * itself would send it along the old path for seconds: it takes the new one once something has come in there.
+ *
+ * @param {RTCPeerConnection} connection
+ */
+function waitForHandshake(connection) {
+  const answer = connection.createAnswer.bind(connection);
+  const waits = async (/** @type {RTCAnswerOptions} */ options) => {
+    const { type, sdp = "" } = await answer(options);
+    return { type, sdp: sdp.replace(/^a=setup:active/gm, "a=setup:passive") };
+  };
+  Object.assign(connection, { createAnswer: waits });
 }
 
 /** @param {string} sdp */
