@@ -1,26 +1,17 @@
-/** Builds dist/: an ES module for each entry, and the declarations, with protocol/ inlined. */
+/** Builds dist/: an ES module for each entry and for what is loaded on demand, and the declarations, with protocol/ inlined. */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { build } from "esbuild";
+import { bundle, moduleOf } from "./bundle.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = join(here, "dist");
 rmSync(dist, { recursive: true, force: true });
 
 const { name, version } = JSON.parse(readFileSync(join(here, "package.json"), "utf8"));
-const entries = ["index", "service-worker", "web-push", "credits"];
-const options = {
-  entryPoints: entries.map((entry) => join(here, "src", `${entry}.ts`)),
-  outdir: dist,
-  bundle: true,
-  format: "esm",
-  platform: "neutral",
-  target: "es2022",
-};
-await build({ ...options, sourcemap: true });
+await bundle({ outdir: dist, sourcemap: true });
 
 const tsc = join(here, "../node_modules/typescript/lib/tsc.js");
 const types = join(dist, "types");
@@ -42,8 +33,7 @@ for (const entry of readdirSync(types, { recursive: true, withFileTypes: true })
   );
 }
 
-const { outputFiles } = await build({ ...options, minify: true, write: false });
-for (const { path, contents } of outputFiles) {
-  const kilobytes = gzipSync(contents, { level: 9 }).length / 1024;
-  console.log(`${name} ${version}: ${basename(path)} ${kilobytes.toFixed(1)} KB minified and gzipped`);
+for (const module of await bundle({ minify: true, write: false })) {
+  const kilobytes = gzipSync(module.contents, { level: 9 }).length / 1024;
+  console.log(`${name} ${version}: ${moduleOf(module)} ${kilobytes.toFixed(1)} KB minified and gzipped`);
 }

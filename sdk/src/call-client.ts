@@ -13,7 +13,7 @@ import { Call } from "./call";
 import { CallChannel } from "./call-channel";
 import type { CallContext, CallStart } from "./call-context";
 import { Emitter } from "./emitter";
-import { must, mustBeUserId } from "./errors";
+import { must, mustBeAddress, mustBeNumber, mustBeUserId } from "./errors";
 import type { RelayedCall } from "./push-client";
 import { timedUuid } from "./runtime";
 
@@ -95,7 +95,7 @@ export class CallClient extends Emitter<CallClientEvents> {
    * call.on("cost", ({ amount, currency }) => console.log(`It cost ${amount / 1e6} ${currency}.`));
    */
   callPhoneNumber(number: string, options: Omit<CallOptions, "video"> = {}): Call {
-    must(/^\+\d+$/.test(number), "number: not +digits");
+    mustBeNumber(number);
     return this.#call(number, options, "phone");
   }
 
@@ -109,7 +109,7 @@ export class CallClient extends Emitter<CallClientEvents> {
    * const call = client.callClient.callSip("echo@example.com", { headers: { "x-order": "4711" } });
    */
   callSip(address: string, options: CallOptions = {}): Call {
-    must(/.@./.test(address), "address: no user@domain");
+    mustBeAddress(address);
     return this.#call(address, options, "sip");
   }
 

@@ -18,7 +18,7 @@ import type { AnswerOptions, CallDetails, CallDirection, CallEvents } from "./ca
 import type { Conference } from "./conference/engine";
 import type { Participant } from "./conference/participant";
 import { Emitter } from "./emitter";
-import { CarillonError, must, mustBeUserId, toError } from "./errors";
+import { CarillonError, must, mustBeAddress, mustBeNumber, mustBeUserId, toError } from "./errors";
 import type { LocalMedia } from "./local-media";
 import { toPushPairs } from "./notification";
 import { type CallQuality, type QualityReason, warnings } from "./quality";
@@ -228,13 +228,13 @@ export class Call extends Emitter<CallEvents> {
 
   /** As {@link invite} a phone: E.164. */
   invitePhoneNumber(number: string): string {
-    must(/^\+\d+$/.test(number), "number: not +digits");
+    mustBeNumber(number);
     return this.#invite(number, "phone");
   }
 
   /** As {@link invite} a SIP address: `user@domain`. */
   inviteSip(address: string): string {
-    must(/.@./.test(address), "address: no user@domain");
+    mustBeAddress(address);
     return this.#invite(address, "sip");
   }
 
@@ -473,7 +473,7 @@ export class Call extends Emitter<CallEvents> {
   async #load(): Promise<Conference | undefined> {
     const { runtime } = this.#context;
     try {
-      const { Conference } = await runtime.loadConference();
+      const { Conference } = await (runtime.loadConference?.() ?? import("./conference/engine"));
       if (this.#progress.over) return undefined;
       this.#conference = new Conference(this.#context, this, {
         tell: (room) => {

@@ -9,11 +9,11 @@ import {
 import { AudioController } from "./audio";
 import type { Call } from "./call";
 import { CallClient } from "./call-client";
+import { checkEnvironment, type EnvironmentIssue, type EnvironmentOptions } from "./check-environment";
 import type { CarillonClientOptions, ClientEvents } from "./client-types";
 import { Connection } from "./connection";
 import { Devices } from "./devices";
 import { Emitter } from "./emitter";
-import { checkEnvironment, type EnvironmentIssue, type EnvironmentOptions } from "./environment";
 import { type CarillonError, makeError, must, mustBeUserId, toError } from "./errors";
 import { IceServers } from "./ice-servers";
 import type { Log } from "./log";

@@ -1,36 +1,8 @@
-/** What a page lacks for calls: the browser's counterpart of checking an app's manifest. */
-
+/** What `checkEnvironment()` looks at: loaded when it is called. */
 import { clientErrors } from "../../protocol";
+import type { EnvironmentIssue, EnvironmentOptions } from "./check-environment";
 
-/** Something that is missing, and how to mend it. */
-export interface EnvironmentIssue {
-  check:
-    | "secureContext"
-    | "webSocket"
-    | "webrtc"
-    | "storage"
-    | "microphone"
-    | "camera"
-    | "notifications"
-    | "serviceWorker";
-  message: string;
-  hint: string;
-}
-
-export interface EnvironmentOptions {
-  /** The app makes video calls: look at the camera too. */
-  video?: boolean;
-  /** The app wants to be woken by pushes: look at notifications and the service worker too. */
-  push?: boolean;
-}
-
-/**
- * Looks at what calls need, asks nobody for permission, and returns what is missing. For development.
- *
- * @example
- * for (const { check, hint } of await checkEnvironment({ video: true })) console.warn(check, hint);
- */
-export async function checkEnvironment(options: EnvironmentOptions = {}): Promise<EnvironmentIssue[]> {
+export async function findIssues(options: EnvironmentOptions): Promise<EnvironmentIssue[]> {
   const issues: EnvironmentIssue[] = [];
   const need: Need = (good, check, issue) => {
     if (!good) issues.push({ check, ...issue });

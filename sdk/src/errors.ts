@@ -73,6 +73,16 @@ export function mustBeUserId(value: unknown): asserts value is string {
   must(isUserId(value), "not a user id");
 }
 
+/** @throws CarillonError `invalidUse` for what is no number of a phone. */
+export function mustBeNumber(value: string): void {
+  must(/^\+\d+$/.test(value), "number: not +digits");
+}
+
+/** @throws CarillonError `invalidUse` for what is no SIP address. */
+export function mustBeAddress(value: string): void {
+  must(/.@./.test(value), "address: no user@domain");
+}
+
 /** The server does not accept who asks. */
 export function isUnauthorized({ errorCode }: ErrorBody): boolean {
   return Math.floor(errorCode / 100) === 401;

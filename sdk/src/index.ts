@@ -27,11 +27,11 @@ export type {
   Invitation,
   QualityWarning,
 } from "./call-types";
+export { checkEnvironment, type EnvironmentIssue, type EnvironmentOptions } from "./check-environment";
 export { CarillonClient } from "./client";
 export type { CarillonClientOptions, ClientEvents } from "./client-types";
 export type { Participant } from "./conference/participant";
 export type { CameraPosition } from "./devices";
-export { checkEnvironment, type EnvironmentIssue, type EnvironmentOptions } from "./environment";
 export { CarillonError, type ErrorDomain } from "./errors";
 export type { LogLevel, LogMessage } from "./log";
 export type { MessageClient } from "./message-client";

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { errorBody } from "../../protocol";
-import { signRegistration } from "./registration";
+import { signRegistration } from "./signing";
 import { applicationKey, type Device, instance, World } from "./testing/world";
 
 const secret = "oYdgGRXoxEuJhGDY2KQ/HQ==";

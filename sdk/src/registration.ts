@@ -2,11 +2,11 @@
 import type { ErrorBody, RegistrationRequest, RegistrationResult } from "../../protocol";
 import { CarillonError, isUnauthorized, makeError, must } from "./errors";
 import type { Log } from "./log";
-import { isLocal, type Runtime } from "./runtime";
+import type { Runtime } from "./runtime";
 import { SharedValue } from "./shared-value";
 import type { CarillonStorage } from "./storage";
 import { locked } from "./tabs";
-import { parse, toBase64 } from "./values";
+import { parse } from "./values";
 
 /** What the app's server gives: a signature of scheme 2, or a token (JWT) of scheme 3. */
 export type Credentials = { signature: string; sequence: number | string } | { token: string };
@@ -166,29 +166,16 @@ export class Registrar {
 
   /** Scheme 1. Another device of the user may be ahead by a little: then once more, with a later sequence. */
   async #registerSigned(secret: string, attempt = 1): Promise<Instance> {
-    const { applicationKey, userId, log } = this.#options;
-    if (!isLocal(globalThis.location?.hostname ?? "localhost")) {
-      log("warning", "registration", "applicationSecret is for development only.");
-    }
-    const sequence = await this.#nextSequence();
-    const signature = await signRegistration(userId, applicationKey, sequence, secret);
+    const { sign } = await import("./signing");
+    const credentials = await sign(this.#options, `${this.key}:sequence`, secret);
     try {
-      return await this.#post({ signature, sequence });
+      return await this.#post(credentials);
     } catch (error) {
       if (attempt < 5 && error instanceof CarillonError && error.errorName === "replayed") {
         return this.#registerSigned(secret, attempt + 1);
       }
       throw error;
     }
-  }
-
-  async #nextSequence(): Promise<number> {
-    const { storage, runtime } = this.#options;
-    const key = `${this.key}:sequence`;
-    const now = runtime.now() * 1_000 + Math.floor(runtime.random() * 1_000);
-    const sequence = Math.max(now, Number((await storage.get(key)) ?? 0) + 1);
-    await storage.set(key, String(sequence));
-    return sequence;
   }
 
   async #post(credentials: Credentials): Promise<Instance> {
@@ -232,18 +219,4 @@ export class Registrar {
 function ifNotRefused(error: unknown): undefined {
   if (error instanceof CarillonError && isUnauthorized(error.body)) return undefined;
   throw error;
-}
-
-/** Scheme 2's signature, which scheme 1 makes here: base64(sha1(userId + applicationKey + sequence + secret)). */
-export async function signRegistration(
-  userId: string,
-  applicationKey: string,
-  sequence: number,
-  applicationSecret: string,
-): Promise<string> {
-  const subtle = globalThis.crypto?.subtle;
-  must(subtle, "signing needs https://");
-  const text = userId + applicationKey + sequence + applicationSecret;
-  const digest = await subtle.digest("SHA-1", new TextEncoder().encode(text));
-  return toBase64(new Uint8Array(digest));
 }

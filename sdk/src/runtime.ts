@@ -41,8 +41,8 @@ export interface Runtime {
   locks: Locks | undefined;
   /** Undefined where there are no tabs. */
   tabs(name: string, hear: (message: unknown) => void): TabChannel | undefined;
-  /** A page that never meets does not load it. */
-  loadConference(): Promise<typeof ConferenceEngine>;
+  /** The part of the SDK that a page without conferences does not load, if not from where it is. */
+  loadConference?(): Promise<typeof ConferenceEngine>;
 }
 
 /** What WebRTC is, for runtimes that have none in `globalThis`: react-native-webrtc, node-datachannel. */
@@ -66,7 +66,6 @@ export function defaultRuntime(given: CarillonClientOptions): Runtime {
     page: browserPage(),
     locks: globalThis.navigator?.locks as Locks | undefined,
     tabs: openTabChannel,
-    loadConference: () => import("./conference/engine"),
     ...given.runtime,
   };
 }

@@ -1,6 +1,6 @@
 import type { Call } from "./call";
 import type { CameraPosition, Devices } from "./devices";
-import { makeError, must } from "./errors";
+import { must } from "./errors";
 
 export type VideoScaling = "aspectFit" | "aspectFill" | "aspectBalanced";
 type Side = "local" | "remote";
@@ -58,14 +58,8 @@ export class VideoController {
   /** The picture that is shown now, as PNG. Rejects with `invalidUse` when there is none. */
   async grabFrame(call: Call, side: Side): Promise<Blob> {
     const view = this.#view(side, call);
-    must(view.videoWidth, "no picture");
-    const canvas = document.createElement("canvas");
-    canvas.width = view.videoWidth;
-    canvas.height = view.videoHeight;
-    canvas.getContext("2d")?.drawImage(view, 0, 0);
-    return new Promise((resolve, reject) => {
-      canvas.toBlob((blob) => (blob ? resolve(blob) : reject(makeError("invalidUse", "no picture"))));
-    });
+    const { grabFrame } = await import("./grab-frame");
+    return grabFrame(view);
   }
 
   /** @internal */
