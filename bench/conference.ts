@@ -110,7 +110,7 @@ async function benchMutes(demo: Demo, phones: Phone[], bare: Bare, floor: Progra
   const url = `${demo.url}/calling/v1/conferences/id/${room}/${target.callId}`;
   const [own, others, relay] = [new Times(), new Times(), new Times()];
   for (let round = -10; round < mutes; round++) {
-    const command = round & 1 ? "mute" : "unmute";
+    const command = round % 2 === 0 ? "mute" : "unmute";
     const body = JSON.stringify({ command });
     const muted = command === "mute";
     const heard = all.map((each) => each.hearsSilence(target.callId, muted));
