@@ -322,6 +322,45 @@ test("money: odd amounts, odd keys, odd rate cards", async () => {
   });
 });
 
+test("conferences: odd ids, odd participants, odd commands", async () => {
+  const where = fc.oneof(
+    fc.array(rawSegment, { maxLength: 3 }).map((segments) => `id/${segments.join("/")}`),
+    fc.tuple(rawSegment, ids).map(([id, callId]) => `id/${id}/${callId}`),
+    fc.tuple(rawSegment, segment).map(([id, callId]) => `id?conferenceId=${id}&callId=${callId}`),
+  );
+  const verb = fc.constantFrom("GET", "PATCH", "DELETE");
+  const anything = fc.tuple(verb, where, spoiled({ command: "mute", moh: "ring" }));
+  await run(400, anything, async ([verb, rest, what]) => {
+    const sent = { ...(verb === "PATCH" && { body: json(what) }), headers: basic(app) };
+    const answer = await request(verb, `/calling/v1/conferences/${rest}`, sent);
+    expectSound(answer);
+    // Nobody is in any.
+    expect(answer.status).toBeGreaterThanOrEqual(400);
+  });
+});
+
+test("callouts: odd fields among good ones, odd keys", async () => {
+  const good = {
+    conferenceId: "room",
+    cli: "Stand-up",
+    callHeaders: [{ key: "x-a", value: "b" }],
+    maxDuration: 14_400,
+    enableAce: false,
+    dtmf: "",
+  };
+  const destination = spoiled({ type: "username", endpoint: "alice" });
+  const key = fc.option(fc.string({ maxLength: 140 }), { nil: undefined });
+  await run(300, fc.tuple(spoiled(good), destination, key), async ([what, to, named]) => {
+    const conferenceCallout = { destination: to, ...what };
+    const headers = { ...basic(app), ...(named !== undefined && latin({ "idempotency-key": named })) };
+    const sent = { body: json({ method: "conferenceCallout", conferenceCallout }), headers };
+    expectSound(await request("POST", "/calling/v1/callouts", sent));
+  });
+  await run(200, body, async (text) =>
+    expectSound(await request("POST", "/calling/v1/callouts", { body: text, headers: basic(app) })),
+  );
+});
+
 test("any method on any path with any credentials and any query", async () => {
   const resource = fc.constantFrom(
     "users",
