@@ -71,9 +71,9 @@ export interface Signal {
 }
 
 /**
- * A layer of simulcast: `h` whole, `m` half, `l` a quarter of the width. An offer lists its layers from the
- * largest on, under names that sort in the same order (`f`, `h`, `q`): where the wished one does not fit or is
- * not sent, the SFU goes down the alphabet.
+ * A layer of simulcast: `h` whole, `m` half, `l` a quarter of the width. In an offer their names (`rid`) sort
+ * from the largest on, `f`, `h`, `q`: where the wished one does not fit or is not sent, the SFU goes down the
+ * alphabet. They are listed the other way round: a browser that lacks bandwidth drops the last ones first.
  */
 export type VideoLayer = "h" | "m" | "l";
 

@@ -172,7 +172,7 @@ describe("the SFU's planner", () => {
   test("an offer says which layers a track has", () => {
     const sdp = [
       "v=0\r\nm=audio 9 X 111\r\na=mid:0\r\n",
-      "m=video 9 X 96\r\na=mid:1\r\na=rid:f send\r\na=simulcast:send f;~h,x;q\r\n",
+      "m=video 9 X 96\r\na=mid:1\r\na=rid:f send\r\na=simulcast:send q;~h,x;f\r\n",
       "m=video 9 X 96\r\na=mid:10\r\na=simulcast:recv a;b\r\n",
     ].join("");
     expect([ridsOf(sdp, "0"), ridsOf(sdp, "1"), ridsOf(sdp, "10")]).toEqual([

@@ -41,13 +41,13 @@ export function difference(wanted: Wanted[], receives: ReceivedTrack[]): Differe
 const keyOf = ({ session, name, id }: Wanted) => `${session} ${name} ${id}`;
 
 /**
- * The layers that an offer announces for a track, the largest first (RFC 8853: in the order of
- * preference). Undefined for one without simulcast: no layer of that can be asked for.
+ * The layers that an offer announces for a track, the largest first: by name, as the SFU has it, too.
+ * Undefined for one without simulcast: no layer of that can be asked for.
  */
 export function ridsOf(sdp: string, mid: string): SentTrack["rids"] {
   const section = sdp.split(/^m=/m).find((part) => part.split(/\r?\n/).includes(`a=mid:${mid}`));
   const [, list] = /^a=simulcast:.*?\bsend (\S+)/m.exec(section ?? "") ?? [];
   // Alternatives of a layer follow a comma; `~` says that it is paused at first.
   const rids = list?.split(";").map((layer) => (layer.split(",")[0] ?? "").replace(/^~/, ""));
-  return rids && rids.length > 1 ? rids : undefined;
+  return rids && rids.length > 1 ? rids.sort() : undefined;
 }
