@@ -334,5 +334,5 @@ describe("as many as there may be", () => {
     expect(await ask("DELETE", pathOf(name))).toEqual(done);
     for (const one of [...all.slice(1), taken]) await one.ended();
     expect(await ask("GET", pathOf(name))).toEqual(unknown);
-  });
+  }, 60_000);
 });
