@@ -52,10 +52,17 @@ async function withTelephone() {
 test("a telephone is called in, hears all and is heard by all, and hangs up", {
   timeout: 120_000,
 }, async () => {
-  const { name, alice, bob, telephone } = await withTelephone();
+  const { name, alice, bob, telephone, id } = await withTelephone();
+  const speaking = (guest: Guest) =>
+    guest.call.do(({ participants }) =>
+      participants.flatMap(({ speaking, id }) => (speaking ? [id] : [])).sort(),
+    );
+  await expect.poll(() => speaking(alice), soon).toEqual([bob.id, id].sort());
+  await expect.poll(() => speaking(bob), soon).toEqual([alice.id, id].sort());
   // The SDK mutes here, in the mix too.
   await alice.call.do((call) => call.mute());
   await expect.poll(() => telephone.hears(), later).toEqual([bob.tone]);
+  await expect.poll(() => speaking(bob), soon).toEqual([id]);
   await alice.call.do((call) => call.unmute());
   const carol = await Guest.join(name, 2);
   await allHear([alice, bob, carol], telephone);

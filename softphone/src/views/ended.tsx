@@ -38,7 +38,7 @@ export function Ended({ call, name, desk }: { call: Call; name: string; desk: De
       <div data-testid="end-cause" data-cause={endCause} data-code={error?.code} role="status">
         <p>{words}</p>
         {cost && cost.amount > 0 && <p data-testid="cost">It cost {formatMoney(cost)}.</p>}
-        {error && <Why error={error} />}
+        {error && error.errorName !== "removed" && <Why error={error} />}
       </div>
       <div class="pair">
         <button
