@@ -5,6 +5,7 @@ import {
   conferenceOf,
   eachHearsEach,
   eachKnowsEach,
+  expectNoGap,
   Guest,
   isSilent,
   listenAll,
@@ -32,9 +33,7 @@ test("six hear each other", { timeout: 120_000 }, async () => {
   for (const guest of guests) expect(await guest.connections()).toBe(5);
   const listening = await listenAll(guests);
   await new Promise((resolve) => setTimeout(resolve, 2_000));
-  const { silence, blind } = await listening.stop();
-  console.log(`six in a mesh: longest silence ${silence} ms, longest time that nobody listened ${blind} ms`);
-  expect(silence).toBeLessThan(1_000);
+  expectNoGap("six in a mesh", await listening.stop());
 });
 
 test("the app's server mutes one, holds one, and takes one out", { timeout: 90_000 }, async () => {
@@ -43,11 +42,11 @@ test("the app's server mutes one, holds one, and takes one out", { timeout: 90_0
   if (!alice || !bob || !carol) throw new Error("nobody");
   const times: number[] = [];
   for (let round = 0; round < 3; round++) {
-    await listenAll(guests);
+    await listenAll(guests, 5);
     const began = await rest("PATCH", name, bob, { command: "mute" });
     await isSilent(bob, guests);
-    const heardAt = [await alice.heard(bob), await carol.heard(bob)].map(({ heardAt }) => heardAt - began);
-    times.push(Math.max(...heardAt));
+    const silent = [await alice.heard(bob), await carol.heard(bob)].map(({ silentAt }) => silentAt - began);
+    times.push(Math.max(...silent));
     await expect.poll(() => bob.sends(), soon).toBe(0);
     // The person at bob's has muted nothing, and is told.
     expect(await bob.call.do((call) => call.muted)).toBe(false);
@@ -85,17 +84,15 @@ test("who loses the network keeps the seat, and is heard all the time", { timeou
   const away = () =>
     alice?.call.do(({ participants }) => participants.flatMap(({ id, away }) => (away ? [id] : [])));
   const listening = await listenAll(all);
-  gate.shut();
+  gate.cut();
   await carol.phone.page.context().setOffline(true);
-  await expect.poll(away, { timeout: 60_000, interval: 100 }).toEqual([carol.id]);
+  await expect.poll(away, soon).toEqual([carol.id]);
   await eachHearsEach(all);
   gate.open();
   await carol.phone.page.context().setOffline(false);
   await expect.poll(away, soon).toEqual([]);
   await eachHearsEach(all);
-  const { silence, blind } = await listening.stop();
-  console.log(`a network away: longest silence ${silence} ms, longest time that nobody listened ${blind} ms`);
-  expect(silence).toBeLessThan(1_000);
+  expectNoGap("a network away", await listening.stop());
   // Its word counts.
   await carol.call.do((call) => call.mute());
   await isSilent(carol, all);

@@ -3,7 +3,7 @@ import { expect, inject } from "vitest";
 import type { CallOptions } from "../../../sdk/src";
 import type { ServerFacts } from "../../support/browser-setup";
 import { until } from "../../support/programs";
-import { type Ears, type EarsOptions, installEars } from "./ears";
+import { type Ears, type EarsOptions, installEars, type Listened } from "./ears";
 import { newContext, Phone, type PhoneCall, type PhoneOptions, someone, soon } from "./phone";
 
 /** Hz. Far enough from each other, and none is another one's harmonic. */
@@ -59,8 +59,8 @@ export class Guest {
       .then((handle) => handle.evaluate(ask as (ears: Ears) => Promise<R>) as Promise<Awaited<R>>);
   }
 
-  /** The longest silence of somebody since {@link listen}, and when it was last heard. */
-  heard(other: Guest): Promise<ReturnType<Ears["of"]>> {
+  /** What was heard of somebody since {@link listenAll}. */
+  heard(other: Guest): Promise<Listened> {
     return this.phone.page.evaluate((tone) => window.ears.of(tone), other.tone);
   }
 
@@ -167,31 +167,32 @@ export async function isSilent(one: Guest, guests: Guest[]): Promise<void> {
   }
 }
 
-/**
- * All listen from now on. `stop()` answers the longest time, milliseconds, in which one of these did not hear another
- * one of these, and the longest in which a page was too busy to listen.
- */
-export async function listenAll(
-  guests: Guest[],
-): Promise<{ stop(): Promise<{ silence: number; blind: number }> }> {
-  await Promise.all(guests.map((guest) => guest.ears((ears) => ears.reset())));
+/** What was heard in a conference. */
+export interface Report {
+  /** The longest time, milliseconds, in which one did not hear another one. */
+  silence: number;
+  /** The longest time, milliseconds, in which a page was too busy to listen. */
+  blind: number;
+}
+
+/** All listen from now on, until `stop()`. */
+export async function listenAll(guests: Guest[], everyMs = 50): Promise<{ stop(): Promise<Report> }> {
+  for (const { phone } of guests) await phone.page.evaluate((ms) => window.ears.listen(ms), everyMs);
+  const most = async (found: Promise<number>[]) => Math.max(...(await Promise.all(found)));
+  const pairs = guests.flatMap((guest) => ofOthers(guests, guest).map((other) => [guest, other] as const));
   return {
-    async stop() {
-      const found = await Promise.all(
-        guests.map(async (guest) => {
-          const silences = ofOthers(guests, guest).map((other) => guest.heard(other));
-          return {
-            silence: Math.max(...(await Promise.all(silences)).map(({ silence }) => silence)),
-            blind: await guest.ears((ears) => ears.blind()),
-          };
-        }),
-      );
-      return {
-        silence: Math.max(...found.map(({ silence }) => silence)),
-        blind: Math.max(...found.map(({ blind }) => blind)),
-      };
-    },
+    stop: async () => ({
+      silence: await most(pairs.map(async ([guest, other]) => (await guest.heard(other)).silence)),
+      blind: await most(guests.map((guest) => guest.ears((ears) => ears.blind()))),
+    }),
   };
+}
+
+/** Nobody was silent for a second, as far as anybody has listened. Says what was found. */
+export function expectNoGap(what: string, { silence, blind }: Report): void {
+  console.log(`${what}: longest silence ${silence} ms; longest time without a look ${blind} ms`);
+  expect(silence).toBeLessThan(1_000);
+  expect(blind).toBeLessThan(1_000);
 }
 
 /** A request to the REST API, as the app's server makes it. Answers the milliseconds since 1970 before it was sent. */

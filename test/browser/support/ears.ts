@@ -9,12 +9,21 @@ export interface Ears {
   received(): number[];
   /** The tones in this stream. */
   in(stream: MediaStream): number[];
-  /** From now on: since when each tone is silent or heard, and how long it was silent at most. */
-  reset(): void;
-  /** The longest silence of a tone, milliseconds, and when it was last heard, milliseconds since 1970. */
-  of(tone: number): { silence: number; heardAt: number; heard: boolean };
+  /** Listens from now on, every so many milliseconds. */
+  listen(everyMs: number): void;
+  of(tone: number): Listened;
   /** The longest time, milliseconds, in which nobody has listened: the page was busy. */
   blind(): number;
+}
+
+/** What was heard of a tone since somebody listens. Times are milliseconds since 1970. */
+export interface Listened {
+  heard: boolean;
+  heardAt: number;
+  /** The first time that it was not heard after it was. */
+  silentAt: number;
+  /** The longest silence, milliseconds. */
+  silence: number;
 }
 
 declare global {
@@ -30,13 +39,9 @@ export interface EarsOptions {
   tones: number[];
 }
 
-/** How often the page listens; what it looks at then is a little longer. Milliseconds. */
-export const listenMs = 50;
-
 /** Playwright sends its text: nothing from outside may be used here. */
 export function installEars({ own, tones }: EarsOptions): void {
-  const everyMs = 50;
-  // 4,096 samples are 85 ms: nothing between two looks is missed, if they come in time.
+  // 4,096 samples are 85 ms: nothing is missed between two looks 50 ms apart.
   const samples = 4_096;
   const audible = 0.02;
   const elements: HTMLAudioElement[] = [];
@@ -119,7 +124,7 @@ export function installEars({ own, tones }: EarsOptions): void {
         .filter(({ kind }) => kind === "audio"),
     );
 
-  const states = new Map<number, { silence: number; heardAt: number; heard: boolean }>();
+  const states = new Map<number, Listened>();
   let lookedAt = 0;
   let blind = 0;
   const look = () => {
@@ -129,11 +134,9 @@ export function installEars({ own, tones }: EarsOptions): void {
     const heard = new Set(played());
     for (const [tone, state] of states) {
       // A look that comes late and finds what was there before says nothing of a silence.
-      if (!heard.has(tone)) state.silence = Math.max(state.silence, now - state.heardAt);
-      else {
-        if (!state.heard) state.silence = Math.max(state.silence, now - state.heardAt);
-        state.heardAt = now;
-      }
+      if (!heard.has(tone) || !state.heard) state.silence = Math.max(state.silence, now - state.heardAt);
+      if (heard.has(tone)) state.heardAt = now;
+      else if (state.heard) state.silentAt = now;
       state.heard = heard.has(tone);
     }
   };
@@ -142,17 +145,19 @@ export function installEars({ own, tones }: EarsOptions): void {
     played,
     received,
     in: (stream) => tonesOf(stream.getAudioTracks()),
-    reset() {
+    listen(everyMs) {
       clearInterval(timer);
       lookedAt = 0;
       blind = 0;
-      const heardAt = Date.now();
-      for (const tone of tones) states.set(tone, { silence: 0, heardAt, heard: false });
-      look();
-      for (const state of states.values()) state.silence = 0;
+      const nothing = { heard: true, heardAt: Date.now(), silentAt: Number.NaN, silence: 0 };
+      for (const tone of tones) states.set(tone, { ...nothing });
       timer = setInterval(look, everyMs);
     },
-    of: (tone) => states.get(tone) ?? { silence: Number.NaN, heardAt: Number.NaN, heard: false },
+    of: (tone) => {
+      const state = states.get(tone);
+      if (!state) throw new Error("nobody listens");
+      return state;
+    },
     blind: () => blind,
   };
 }

@@ -7,6 +7,8 @@ export interface Gate {
   url: string;
   /** Nothing comes through any more, and nobody is told: what a lost radio network looks like. */
   shut(): void;
+  /** The same, and both ends are told. */
+  cut(): void;
   /** New connections come through. Those of before stay dead, as after a change of networks. */
   open(): void;
   close(): Promise<void>;
@@ -33,6 +35,10 @@ export async function openGate(target: number): Promise<Gate> {
     shut() {
       shut = true;
       for (const end of ends) end.unpipe().pause();
+    },
+    cut() {
+      shut = true;
+      for (const end of ends) end.destroy();
     },
     open() {
       shut = false;

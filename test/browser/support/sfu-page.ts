@@ -69,9 +69,9 @@ export function installSfuPage(): void {
     const { sender } = connection.addTransceiver(track, {
       direction: "sendonly",
       sendEncodings: [
-        { rid: "f", maxBitrate: 1_500_000 },
-        { rid: "h", maxBitrate: 500_000, scaleResolutionDownBy: 2 },
         { rid: "q", maxBitrate: 150_000, scaleResolutionDownBy: 4 },
+        { rid: "h", maxBitrate: 500_000, scaleResolutionDownBy: 2 },
+        { rid: "f", maxBitrate: 1_500_000 },
       ],
     });
     // A busy machine makes it slower, not smaller.
