@@ -1,6 +1,6 @@
 // @ts-check
 /** Media on its way: a publication with its layers, and those who receive one of them. */
-import { Vp8RtpPayload } from "werift";
+import { ReceiverEstimatedMaxBitrate, RtcpPayloadSpecificFeedback, Vp8RtpPayload } from "werift";
 
 /**
  * @typedef {import("werift").RtpPacket} RtpPacket
@@ -14,6 +14,9 @@ import { Vp8RtpPayload } from "werift";
 const layerMs = 2_000;
 /** Key frames are asked for at most so often. */
 const keyFrameMs = 300;
+/** Senders hear so often how much they may send: 10 Mbit/s. On one machine there is no bandwidth to find out. */
+const allowanceMs = 1_000;
+const allowance = { brExp: 6, brMantissa: 156_250 };
 
 /** A track that a session sends. */
 export class Publication {
@@ -27,6 +30,7 @@ export class Publication {
   #layers = new Map();
   /** @type {Set<() => void>} */
   #waiting = new Set();
+  #allowed = 0;
 
   /** @param {{ name: string, transceiver: RTCRtpTransceiver, simulcast: boolean }} options */
   constructor({ name, transceiver, simulcast }) {
@@ -53,6 +57,7 @@ export class Publication {
     Object.assign(layer, { ssrc: packet.header.ssrc, heard: now });
     this.heard = now;
     for (const tell of this.#waiting) tell();
+    if (this.kind === "video" && now - this.#allowed > allowanceMs) this.#allow(packet.header.ssrc, now);
     // Their numbers are those of the sender's connection; each receiver's are added on the way.
     packet.header.extensions = [];
     for (const subscription of this.subscriptions) subscription.forward(packet, layer, now);
@@ -71,6 +76,15 @@ export class Publication {
     if (!layer?.ssrc || now - layer.asked < keyFrameMs) return;
     layer.asked = now;
     void this.receiver.sendRtcpPLI(layer.ssrc);
+  }
+
+  /** All layers at once, from the first second on: browsers believe it then. @param {number} ssrc @param {number} now */
+  #allow(ssrc, now) {
+    this.#allowed = now;
+    const feedback = new ReceiverEstimatedMaxBitrate({
+      ...{ senderSsrc: this.receiver.rtcpSsrc, ssrcNum: 1, ssrcFeedbacks: [ssrc], ...allowance },
+    });
+    this.receiver.dtlsTransport.sendRtcp([new RtcpPayloadSpecificFeedback({ feedback })]).catch(() => {});
   }
 
   /** Until media comes: false when it does not in time. */

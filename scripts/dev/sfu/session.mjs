@@ -1,6 +1,6 @@
 // @ts-check
 /** A session: one peer connection, the tracks that it sends and receives, and the order of changes. */
-import { RTCPeerConnection, useNACK, useOPUS, usePLI, useSdesMid, useSdesRTPStreamId, useVP8 } from "werift";
+import { RTCPeerConnection, useOPUS, useSdesMid, useSdesRTPStreamId, useVP8 } from "werift";
 import { Publication, Subscription } from "./forwarding.mjs";
 
 /**
@@ -39,8 +39,7 @@ const connectionOptions = () => ({
   bundlePolicy: /** @type {const} */ ("max-bundle"),
   codecs: {
     audio: [useOPUS({ parameters: "minptime=10;useinbandfec=1" })],
-    // On one machine there is no bandwidth to find out: all layers are there at once.
-    video: [useVP8({ rtcpFeedback: [useNACK(), usePLI()], parameters: "x-google-start-bitrate=3000" })],
+    video: [useVP8()],
   },
   headerExtensions: { audio: [useSdesMid()], video: [useSdesMid(), useSdesRTPStreamId()] },
 });
@@ -89,7 +88,7 @@ export class Session {
   publish(tracks, offer) {
     return this.change(async () => {
       if (offer?.type !== "offer") throw invalid("local tracks need an offer");
-      const simulcast = simulcastMids(offer.sdp);
+      const rids = ridsOf(offer.sdp);
       const sessionDescription = await this.#answer(offer);
       const results = tracks.map(({ mid = "", trackName = "" }) => {
         const transceiver = this.#connection.getTransceivers().find((one) => one.mid === mid);
@@ -98,7 +97,14 @@ export class Session {
         );
         if (!transceiver) return { mid, trackName, ...trouble("invalid_params", "no such mid in the offer") };
         if (taken || !trackName) return { mid, trackName, ...trouble("invalid_params", "it is taken") };
-        const publication = new Publication({ name: trackName, transceiver, simulcast: simulcast.has(mid) });
+        const layers = rids.get(mid);
+        // Every later offer of ours says so again, or the browser sends one layer alone from then on.
+        if (layers) transceiver.options.simulcast = layers.map((rid) => ({ direction: "recv", rid }));
+        const publication = new Publication({
+          name: trackName,
+          transceiver,
+          simulcast: layers !== undefined,
+        });
         this.publications.set(trackName, publication);
         return { mid, trackName };
       });
@@ -268,10 +274,14 @@ export class Session {
   }
 }
 
-/** Those of an offer with several layers. @param {string} sdp */
-function simulcastMids(sdp) {
-  const sections = sdp.split(/^m=/m).filter((part) => /^a=simulcast:.*send /m.test(part));
-  return new Set(sections.map((part) => /^a=mid:(\S+)/m.exec(part)?.[1] ?? ""));
+/** The layers of tracks that have several, by mid, in the offer's order. @param {string} sdp */
+function ridsOf(sdp) {
+  const sections = sdp.split(/^m=/m).flatMap((part) => {
+    const [, list] = /^a=simulcast:send (\S+)/m.exec(part) ?? [];
+    const [, mid] = /^a=mid:(\S+)/m.exec(part) ?? [];
+    return list && mid ? [/** @type {[string, string[]]} */ ([mid, list.split(";")])] : [];
+  });
+  return new Map(sections);
 }
 
 /** @param {string} errorCode @param {string} errorDescription @returns {Trouble} */
