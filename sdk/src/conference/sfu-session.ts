@@ -9,11 +9,11 @@ import type { Incoming } from "./seat";
 type Kind = "audio" | "video";
 type Publish = Extract<RoomOperation, { type: "publish" }>;
 
-/** Of a camera: three sizes, of which each receiver takes what it shows. */
+/** Of a camera: three sizes, of which each receiver takes what it shows. A poor uplink gives up the last ones first. */
 const simulcast: RTCRtpEncodingParameters[] = [
-  { rid: "h", maxBitrate: 1_500_000 },
-  { rid: "m", maxBitrate: 500_000, scaleResolutionDownBy: 2 },
   { rid: "l", maxBitrate: 150_000, scaleResolutionDownBy: 4 },
+  { rid: "m", maxBitrate: 500_000, scaleResolutionDownBy: 2 },
+  { rid: "h", maxBitrate: 1_500_000 },
 ];
 
 /** What is to be sent. Phones are those that are hosted here. */
@@ -22,7 +22,17 @@ export interface Outgoing {
   phones: ReadonlyMap<string, MediaStreamTrack>;
 }
 
+interface Sender {
+  transceiver: RTCRtpTransceiver;
+  /** When there was nothing to send yet. */
+  emptySince: number | undefined;
+}
+
+/** Milliseconds. The SFU forgets what it has waited for so long, less some seconds for the way. */
+const forgottenAfter = 25_000;
+
 export interface SessionHooks {
+  now(): number;
   tell(operation: Extract<RoomOperation, { type: "publish" | "sfuAnswer" }>): void;
   /** To come, by what was agreed. */
   incoming(id: string, incoming: Incoming): void;
@@ -39,16 +49,23 @@ export class SfuSession {
   readonly #hooks: SessionHooks;
   /** How many of the room's offers have come. */
   #heard = 0;
-  /** The room has answered, so it knows of this session. */
-  #known = false;
+  /** The room knows nothing of this session yet. */
+  #fresh = true;
   /** An offer of this side's is not answered. */
   #publishing = false;
   /** What is sent has changed since the last offer. */
   #changed = false;
-  readonly #senders = new Map<string, RTCRtpTransceiver>();
+  readonly #senders = new Map<string, Sender>();
   /** What comes in, by `mid`. */
   readonly #receiving = new Map<string, { id: string; track: MediaStreamTrack }>();
   #chain: Promise<unknown> = Promise.resolve();
+  /** What was under way when it was closed fails, of course. */
+  readonly #failed = (error: unknown) => {
+    if (this.pc.signalingState !== "closed") this.#hooks.failed(error);
+  };
+
+  /** The room counts them from 1, by their first offers; 0 before that. */
+  number = 0;
 
   constructor(
     { RTCPeerConnection }: WebRtc,
@@ -90,18 +107,27 @@ export class SfuSession {
   }
 
   #sendAs(name: string, kind: Kind, track: MediaStreamTrack | null, sends: boolean): void {
+    const now = this.#hooks.now();
     const known = this.#senders.get(name);
-    if (known) {
-      known.sender.replaceTrack(track).catch(this.#hooks.failed);
-      const direction = sends ? "sendonly" : "inactive";
-      if (known.direction === direction) return;
-      known.direction = direction;
-    } else if (sends) {
-      const encodings = kind === "video" && { sendEncodings: simulcast };
-      const init: RTCRtpTransceiverInit = { direction: "sendonly", streams: [this.#stream], ...encodings };
-      this.#senders.set(name, this.pc.addTransceiver(track ?? kind, init));
-    } else return;
+    const forgotten = known?.emptySince !== undefined && now - known.emptySince > forgottenAfter;
+    if (known && sends && !(track && forgotten)) {
+      known.transceiver.sender.replaceTrack(track).catch(this.#failed);
+      if (track) known.emptySince = undefined;
+      return;
+    }
+    if (!known && !sends) return;
     this.#changed = true;
+    if (known) {
+      known.transceiver.sender.replaceTrack(null).catch(this.#failed);
+      // What is sent later goes by a place of its own: the SFU forgets this one.
+      known.transceiver.direction = "inactive";
+      this.#senders.delete(name);
+    }
+    if (!sends) return;
+    const encodings = kind === "video" && { sendEncodings: simulcast };
+    const init: RTCRtpTransceiverInit = { direction: "sendonly", streams: [this.#stream], ...encodings };
+    const transceiver = this.pc.addTransceiver(track ?? kind, init);
+    this.#senders.set(name, { transceiver, emptySince: track ? undefined : now });
   }
 
   async #offer(): Promise<void> {
@@ -110,27 +136,26 @@ export class SfuSession {
     this.#publishing = true;
     await this.pc.setLocalDescription();
     const tracks: Publish["tracks"] = [];
-    for (const [name, { mid, direction, receiver }] of this.#senders) {
-      if (!mid || direction !== "sendonly") continue;
+    for (const [name, { transceiver }] of this.#senders) {
+      const { mid, receiver } = transceiver;
+      if (!mid) continue;
       const kind = receiver.track.kind as Kind;
       tracks.push({ mid, kind, ...(this.#outgoing.phones.has(name) && { id: name }) });
     }
     const description = this.#description();
-    const fresh = !this.#known && { fresh: true as const };
+    const fresh = this.#fresh && { fresh: true as const };
+    this.#fresh = false;
     this.#hooks.tell({ type: "publish", description, tracks, heard: this.#heard, ...fresh });
   }
 
   async #answered(description: SessionDescription): Promise<void> {
     if (!this.#publishing) return;
-    this.#known = true;
     await this.pc.setRemoteDescription(description);
     this.#publishing = false;
     await this.#offer();
   }
 
   async #answer({ offer, description, tracks }: Extract<RoomEvent, { type: "sfuOffer" }>): Promise<void> {
-    // One of the session before this.
-    if (!this.#known) return;
     this.#heard = offer;
     if (this.#publishing) {
       this.#publishing = false;
@@ -164,8 +189,6 @@ export class SfuSession {
 
   /** One after the other. */
   #then(step: () => Promise<void>): void {
-    this.#chain = this.#chain.then(step).catch((error: unknown) => {
-      if (this.pc.connectionState !== "closed") this.#hooks.failed(error);
-    });
+    this.#chain = this.#chain.then(step).catch(this.#failed);
   }
 }

@@ -40,6 +40,7 @@ export class Sfu {
   readonly #hooks: SfuHooks;
   readonly #outgoing: Outgoing = { tracks: {}, phones: new Map() };
   #session: SfuSession | undefined;
+  #sessions = 0;
   #pause: number = timers.again;
   readonly #again: Alarm;
   readonly #sampling: Alarm;
@@ -76,9 +77,10 @@ export class Sfu {
   }
 
   receive(event: RoomEvent): void {
+    // What was said of a session before this one may still be on its way.
+    if (!this.#session || !("session" in event) || event.session !== this.#session.number) return;
     if (event.type === "sfuFailed") this.#failed(new CarillonError(event.error));
-    else if (event.type === "sfuAnswer" || event.type === "sfuOffer" || event.type === "sfuClosed")
-      this.#session?.receive(event);
+    else this.#session.receive(event);
   }
 
   /** The network came back: there is no point in waiting. */
@@ -96,13 +98,20 @@ export class Sfu {
     const { ice, options } = this.#context;
     const iceServers = ice.fresh ?? (await ice.get());
     if (this.#closed || this.#session) return;
-    const session = new SfuSession(
+    const session: SfuSession = new SfuSession(
       this.#webrtc,
       { iceServers, ...(options.forceRelay && { iceTransportPolicy: "relay" }) },
       this.#stream,
       this.#outgoing,
       {
-        tell: this.#hooks.tell,
+        now: () => this.#context.runtime.now(),
+        tell: (operation) => {
+          if (operation.type === "publish" && operation.fresh) {
+            this.#sessions += 1;
+            session.number = this.#sessions;
+          }
+          this.#hooks.tell(operation);
+        },
         incoming: (id, incoming) => this.#await(id, incoming),
         gone: (id, track) => {
           this.#forget(track);

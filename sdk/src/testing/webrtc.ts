@@ -271,7 +271,7 @@ export class FakePeerConnection {
   }
 
   close(): void {
-    this.connectionState = "closed";
+    this.connectionState = this.signalingState = "closed";
     this.world.delete(this);
   }
 
