@@ -68,6 +68,19 @@ test("the app's server mutes one, holds one, and takes one out", { timeout: 90_0
   await rest("PATCH", name, bob, { command: "resume" });
   await eachHearsEach(guests);
 
+  // One who goes on sending is received, and not heard.
+  await rest("PATCH", name, bob, { command: "mute" });
+  await isSilent(bob, guests);
+  await bob.sendsAnyway();
+  await expect.poll(() => alice.ears((ears) => ears.received()), soon).toContain(bob.tone);
+  await listenAll(guests);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(await alice.ears((ears) => ears.received())).toContain(bob.tone);
+  for (const one of [alice, carol]) {
+    expect((await one.heard(bob)).heard).toBe(false);
+    expect(await one.ears((ears) => ears.played())).not.toContain(bob.tone);
+  }
+
   await rest("DELETE", name, bob);
   expect(await bob.call.ended()).toEqual({ endCause: "hungUp", error: "removed" });
   await eachHearsEach([alice, carol]);

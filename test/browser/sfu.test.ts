@@ -131,12 +131,12 @@ test("video comes to whom it is shown, in the size that was asked for, and anoth
   const carol = await room.enter("carol", { hertz: 2_000, video: false });
   await room.show("bob", { alice: "h" });
   await room.show("carol", { alice: "l" });
-  await expect.poll(() => widths(bob), soon).toEqual({ alice: 640 });
-  await expect.poll(() => widths(carol), soon).toEqual({ alice: 160 });
+  await expect.poll(() => widths(bob), soon).toEqual({ alice: 960 });
+  await expect.poll(() => widths(carol), soon).toEqual({ alice: 240 });
   await room.show("bob", { alice: "m" });
-  await expect.poll(() => widths(bob), soon).toEqual({ alice: 320 });
+  await expect.poll(() => widths(bob), soon).toEqual({ alice: 480 });
   await room.show("carol", { alice: "h" });
-  await expect.poll(() => widths(carol), soon).toEqual({ alice: 640 });
+  await expect.poll(() => widths(carol), soon).toEqual({ alice: 960 });
   await room.show("bob", {});
   await expect.poll(() => widths(bob), soon).toEqual({ alice: 0 });
   expect(await tones(alice)).toEqual({ bob: near(1_000), carol: near(2_000) });
@@ -144,6 +144,6 @@ test("video comes to whom it is shown, in the size that was asked for, and anoth
   const operations = await bob.evaluate(() => window.sfu.addVideo());
   await room.show("alice", { bob: "m" });
   for (const operation of operations) await room.tell("bob", operation);
-  await expect.poll(() => widths(alice), soon).toEqual({ bob: 320 });
+  await expect.poll(() => widths(alice), soon).toEqual({ bob: 480 });
   expect(room.events).not.toContain("sfuFailed");
 });

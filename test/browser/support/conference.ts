@@ -99,6 +99,18 @@ export class Guest {
       return loudest;
     });
   }
+
+  /** A page that was tampered with: it sends its tone, whatever the SDK does. */
+  sendsAnyway(): Promise<void> {
+    return this.phone.page.evaluate(async () => {
+      const [track = null] = (await navigator.mediaDevices.getUserMedia({ audio: true })).getAudioTracks();
+      for (const peer of window.harness.peers) {
+        if (peer.connectionState === "closed") continue;
+        const [audio] = peer.getTransceivers().filter(({ receiver }) => receiver.track.kind === "audio");
+        await audio?.sender.replaceTrack(track);
+      }
+    });
+  }
 }
 
 const ofOthers = (guests: Guest[], one: Guest) => guests.filter((other) => other !== one);

@@ -62,7 +62,7 @@ export function installSfuPage(): void {
 
   const addCamera = async () => {
     const stream = await navigator.mediaDevices.getUserMedia({
-      video: { width: 640, height: 480, frameRate: 10 },
+      video: { width: 960, height: 540, frameRate: 10 },
     });
     const [track] = stream.getVideoTracks();
     if (!track) throw new Error("no camera");
