@@ -34,6 +34,8 @@ export const serverLimits = {
   /** A frame on the socket, UTF-8. The longest text of a message, every character of it escaped, fits. */
   frameBytes: 131_072,
   sdpBytes: 40_000,
+  /** Through the SFU one description has everybody's tracks in it. A frame has room for it. */
+  sfuSdpBytes: 110_000,
   candidateBytes: 1_024,
   /** From the opening of a socket to its hello. */
   helloSeconds: 30,

@@ -27,6 +27,7 @@ const sdp = short(serverLimits.sdpBytes);
 const description = z.object({ type: z.enum(["offer", "answer"]), sdp });
 const offer = z.object({ type: z.literal("offer"), sdp });
 const answer = z.object({ type: z.literal("answer"), sdp });
+const ofMany = <T extends z.ZodMiniType>(type: T) => z.object({ type, sdp: short(serverLimits.sfuSdpBytes) });
 const candidates = z
   .array(
     z.object({
@@ -77,7 +78,7 @@ const room = z.discriminatedUnion("type", [
   }),
   z.object({
     type: z.literal("publish"),
-    description: offer,
+    description: ofMany(z.literal("offer")),
     tracks: few(
       z.object({ mid, kind: z.enum(["audio", "video"]), id: z.optional(uuid) }),
       serverLimits.conferencePhones + 2,
@@ -85,7 +86,7 @@ const room = z.discriminatedUnion("type", [
     heard: count,
     fresh: z.optional(z.literal(true)),
   }),
-  z.object({ type: z.literal("sfuAnswer"), offer: count, description: answer }),
+  z.object({ type: z.literal("sfuAnswer"), offer: count, description: ofMany(z.literal("answer")) }),
   z.object({
     type: z.literal("show"),
     videos: records(uuid, z.enum(["h", "m", "l"]), serverLimits.conferenceParticipants),

@@ -235,7 +235,7 @@ export class Conference {
     if (incoming.way === "sfu" && track.kind === "audio") this.#closeLater(id, timers.overlap);
     if (track.kind === "audio") {
       this.#context.audio.play(seat);
-      this.#mix();
+      this.#quieten();
     }
     const participant = this.#snapshot(id);
     if (!participant) return;
@@ -254,8 +254,13 @@ export class Conference {
     return this.#call.held || this.#roster.silence.held || !info || isSilent(info);
   }
 
+  /** Also where there are no elements, as in React Native. Phones that are hosted here hear the same tracks. */
   #quieten(): void {
     this.#context.audio.quieten();
+    for (const { id, voice } of this.#seats.values()) {
+      const info = this.#roster.find(id);
+      if (voice && info) voice.track.enabled = !isSilent(info);
+    }
     this.#mix();
   }
 

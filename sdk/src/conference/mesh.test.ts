@@ -179,6 +179,8 @@ test("what the server silences is not sent, though it stays what the person has 
   const microphone = () => device("alice").media.opened.at(-1)?.enabled;
   expect([silences, microphone(), alice.muted]).toEqual([[silence], false, false]);
   expect(bob.participants[0]).toMatchObject({ muted: true, held: false, silenced: true });
+  // Nor is it played if it is sent all the same.
+  expect(bob.participants[0]?.stream.getAudioTracks()[0]?.enabled).toBe(false);
   alice.mute();
   room.say(alice.callId, { type: "silence", silence: { muted: false, held: false } });
   await world.pass(10);

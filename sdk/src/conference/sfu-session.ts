@@ -167,8 +167,10 @@ export class SfuSession {
     this.#hooks.tell({ type: "sfuAnswer", offer, description: this.#description() });
     const transceivers = this.pc.getTransceivers();
     for (const { mid, id } of tracks) {
-      const receiver = transceivers.find((transceiver) => transceiver.mid === mid)?.receiver;
-      if (!receiver) continue;
+      const transceiver = transceivers.find((one) => one.mid === mid);
+      if (!transceiver) continue;
+      const { receiver } = transceiver;
+      narrow(transceiver);
       this.#receiving.set(mid, { id, track: receiver.track });
       this.#hooks.incoming(id, { track: receiver.track, receiver, way: "sfu" });
     }
@@ -191,4 +193,13 @@ export class SfuSession {
   #then(step: () => Promise<void>): void {
     this.#chain = this.#chain.then(step).catch(this.#failed);
   }
+}
+
+/** To the codecs that were agreed: in this side's next offer all that it could play would count, for everybody. */
+function narrow(transceiver: RTCRtpTransceiver): void {
+  const { receiver } = transceiver;
+  const all = globalThis.RTCRtpReceiver?.getCapabilities?.(receiver.track.kind)?.codecs ?? [];
+  const agreed = receiver.getParameters?.().codecs.map(({ mimeType }) => mimeType) ?? [];
+  const codecs = all.filter(({ mimeType }) => agreed.includes(mimeType));
+  if (codecs.length > 0) transceiver.setCodecPreferences?.(codecs);
 }
