@@ -142,6 +142,23 @@ describe("the host of a phone", () => {
     expect(types()).toEqual(["offer", "answer"]);
   });
 
+  it("looks for new paths when the old ones break, and takes the answer to that; one that comes twice is nothing", async () => {
+    bridges.receive({ type: "bridge", id: "p", line: "phone" });
+    await soon();
+    const pc = newGateway();
+    bridges.receive({ type: "bridgeDescription", id: "p", description: await answer(pc) });
+    await soon(1_000);
+    host.last.break();
+    await soon(1_000);
+    expect(types()).toEqual(["offer", "offer"]);
+    const description = await answer(pc);
+    bridges.receive({ type: "bridgeDescription", id: "p", description });
+    bridges.receive({ type: "bridgeDescription", id: "p", description });
+    await soon(1_000);
+    expect([host.last.connectionState, host.last.signalingState]).toEqual(["connected", "stable"]);
+    expect(types()).toEqual(["offer", "offer"]);
+  });
+
   it("ends with what it had for the phone, and with the mixer when it was the last one", async () => {
     for (const id of ["p", "q"]) bridges.receive({ type: "bridge", id, line: "phone" });
     await soon();
@@ -178,6 +195,20 @@ describe("the host of a phone", () => {
     bridges.receive({ type: "bridgeDescription", id: "p", description: { type: "answer", sdp: "" } });
     await soon();
     expect(said).toEqual([]);
+  });
+
+  it("makes no connection for a phone that was gone before the servers were known", async () => {
+    let known = (_servers: never[]) => {};
+    const get = () =>
+      new Promise<never[]>((resolve) => {
+        known = resolve;
+      });
+    bridges = make({ ice: { get } as never });
+    bridges.receive({ type: "bridge", id: "p", line: "phone" });
+    bridges.receive({ type: "bridgeEnded", id: "p" });
+    known([]);
+    await soon();
+    expect(host.connections).toEqual([]);
   });
 });
 
