@@ -254,10 +254,11 @@ export class Conference {
     return this.#call.held || this.#roster.silence.held || !info || isSilent(info);
   }
 
-  /** Also where there are no elements, as in React Native. Phones that are hosted here hear the same tracks. */
   #quieten(): void {
     this.#context.audio.quieten();
-    for (const { id, voice } of this.#seats.values()) {
+    // Where there are no elements to be muted, as in React Native.
+    const bare = globalThis.Audio ? [] : this.#seats.values();
+    for (const { id, voice } of bare) {
       const info = this.#roster.find(id);
       if (voice && info) voice.track.enabled = !isSilent(info);
     }
