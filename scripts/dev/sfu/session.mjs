@@ -28,21 +28,25 @@ export const limits = {
 };
 
 /** A browser reaches this machine, whatever it hides of itself. */
-const connectionOptions = () => ({
-  iceServers: [],
-  iceLite: true,
-  iceUseIpv4: false,
-  iceUseIpv6: false,
-  iceUseTcp: false,
-  iceInterfaceAddresses: { udp4: "127.0.0.1" },
-  iceAdditionalHostAddresses: ["127.0.0.1"],
-  bundlePolicy: /** @type {const} */ ("max-bundle"),
-  codecs: {
-    audio: [useOPUS({ parameters: "minptime=10;useinbandfec=1" })],
-    video: [useVP8()],
-  },
-  headerExtensions: { audio: [useSdesMid()], video: [useSdesMid(), useSdesRTPStreamId()] },
-});
+function connectionOptions() {
+  // One number for each in all of a connection, and no payload type that a browser uses for something else.
+  const mid = useSdesMid();
+  return {
+    iceServers: [],
+    iceLite: true,
+    iceUseIpv4: false,
+    iceUseIpv6: false,
+    iceUseTcp: false,
+    iceInterfaceAddresses: { udp4: "127.0.0.1" },
+    iceAdditionalHostAddresses: ["127.0.0.1"],
+    bundlePolicy: /** @type {const} */ ("max-bundle"),
+    codecs: {
+      audio: [useOPUS({ payloadType: 111, parameters: "minptime=10;useinbandfec=1" })],
+      video: [useVP8({ payloadType: 96 })],
+    },
+    headerExtensions: { audio: [mid], video: [mid, useSdesRTPStreamId()] },
+  };
+}
 
 export class Session {
   /** @type {Map<string, Publication>} by name */
@@ -266,6 +270,10 @@ export class Session {
     await this.#connection.setRemoteDescription({ type, sdp: text }).catch((error) => {
       throw wrongState(String(error));
     });
+    // What the browser has numbered keeps its number in offers of ours: a change would end its page.
+    const { audio = [], video = [] } = this.#connection.config.headerExtensions;
+    for (const [, id, uri] of sdp.matchAll(/^a=extmap:(\d+)\S* (\S+)/gm))
+      for (const extension of [...audio, ...video]) if (extension.uri === uri) extension.id = Number(id);
   }
 
   /** @param {"offer" | "answer"} type @returns {Description} */
