@@ -132,7 +132,7 @@ export function Dial({ phone, session }: { phone: Phone; session: Session }) {
         {kind !== "phone" && (
           <button type="button" class="soft" data-testid="video-call" onClick={() => call(true)}>
             <Icon name="video" />
-            {kind === "conference" ? "Join with video" : "Video call"}
+            {kind === "conference" ? "With video" : "Video call"}
           </button>
         )}
       </div>
