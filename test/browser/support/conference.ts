@@ -185,24 +185,36 @@ export interface Report {
   silence: number;
   /** The longest time, milliseconds, in which a page was too busy to listen. */
   blind: number;
+  /** Whom that longest silence is of, for whom, and what came in meanwhile. */
+  worst: string;
 }
 
 /** All listen from now on, until `stop()`. */
 export async function listenAll(guests: Guest[], everyMs = 50): Promise<{ stop(): Promise<Report> }> {
   for (const { phone } of guests) await phone.page.evaluate((ms) => window.ears.listen(ms), everyMs);
-  const most = async (found: Promise<number>[]) => Math.max(...(await Promise.all(found)));
   const pairs = guests.flatMap((guest) => ofOthers(guests, guest).map((other) => [guest, other] as const));
   return {
-    stop: async () => ({
-      silence: await most(pairs.map(async ([guest, other]) => (await guest.heard(other)).silence)),
-      blind: await most(guests.map((guest) => guest.ears((ears) => ears.blind()))),
-    }),
+    async stop() {
+      const found = await Promise.all(
+        pairs.map(async ([guest, other]) => ({ guest, other, ...(await guest.heard(other)) })),
+      );
+      const blind = await Promise.all(guests.map((guest) => guest.ears((ears) => ears.blind())));
+      const worst = found.reduce((one, other) => (other.silence > one.silence ? other : one));
+      return {
+        silence: worst.silence,
+        blind: Math.max(...blind),
+        worst:
+          `${worst.other.phone.user} for ${worst.guest.phone.user}: of ${worst.silent} looks in silence ` +
+          `${worst.unplayed} at what came in and was not played`,
+      };
+    },
   };
 }
 
 /** Nobody was silent for a second, as far as anybody has listened. Says what was found. */
-export function expectNoGap(what: string, { silence, blind }: Report): void {
-  console.log(`${what}: longest silence ${silence} ms; longest time without a look ${blind} ms`);
+export function expectNoGap(what: string, { silence, blind, worst }: Report): void {
+  const whose = silence > 0 ? ` (${worst})` : "";
+  console.log(`${what}: longest silence ${silence} ms${whose}; longest time without a look ${blind} ms`);
   expect(silence).toBeLessThan(1_000);
   expect(blind).toBeLessThan(1_000);
 }

@@ -24,6 +24,10 @@ export interface Listened {
   silentAt: number;
   /** The longest silence, milliseconds. */
   silence: number;
+  /** Of the looks in silence, those at which it came in all the same, and was not played. */
+  unplayed: number;
+  /** Looks in silence. */
+  silent: number;
 }
 
 declare global {
@@ -116,13 +120,12 @@ export function installEars({ own, tones }: EarsOptions): void {
         : [],
     );
   };
-  const received = () =>
-    tonesOf(
-      window.harness.peers
-        .filter(({ connectionState }) => connectionState !== "closed")
-        .flatMap((peer) => peer.getReceivers().map(({ track }) => track))
-        .filter(({ kind }) => kind === "audio"),
-    );
+  const incoming = () =>
+    window.harness.peers
+      .filter(({ connectionState }) => connectionState !== "closed")
+      .flatMap((peer) => peer.getReceivers().map(({ track }) => track))
+      .filter(({ kind, readyState }) => kind === "audio" && readyState === "live");
+  const received = () => tonesOf(incoming());
 
   const states = new Map<number, Listened>();
   let lookedAt = 0;
@@ -131,8 +134,15 @@ export function installEars({ own, tones }: EarsOptions): void {
     const now = Date.now();
     if (lookedAt) blind = Math.max(blind, now - lookedAt);
     lookedAt = now;
+    // An ear that opens with the sound misses the beginning.
+    for (const track of incoming()) analyserOf(track);
     const heard = new Set(played());
+    const came = new Set(tones.every((tone) => heard.has(tone) || tone === own) ? [] : received());
     for (const [tone, state] of states) {
+      if (!heard.has(tone)) {
+        state.silent += 1;
+        if (came.has(tone)) state.unplayed += 1;
+      }
       // A look that comes late and finds what was there before says nothing of a silence.
       if (!heard.has(tone) || !state.heard) state.silence = Math.max(state.silence, now - state.heardAt);
       if (heard.has(tone)) state.heardAt = now;
@@ -149,7 +159,14 @@ export function installEars({ own, tones }: EarsOptions): void {
       clearInterval(timer);
       lookedAt = 0;
       blind = 0;
-      const nothing = { heard: true, heardAt: Date.now(), silentAt: Number.NaN, silence: 0 };
+      const nothing = {
+        heard: true,
+        heardAt: Date.now(),
+        silentAt: Number.NaN,
+        silence: 0,
+        unplayed: 0,
+        silent: 0,
+      };
       for (const tone of tones) states.set(tone, { ...nothing });
       timer = setInterval(look, everyMs);
     },
