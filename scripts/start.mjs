@@ -1,11 +1,12 @@
 // @ts-check
 /**
  * `npm start`: the whole platform on this machine, with a demo application, two links to it, push
- * services with three phones, and a telephone network with all others.
+ * services with three phones, a telephone network with all others, and an SFU for conferences.
  *
  * PORT (8787) and CARILLON_STATE (.carillon) say where; TURN_URLS and the like name a relay;
  * MESSAGES_PER_SECOND and MESSAGES_BURST say how much a user may send; APNS_PRODUCTION_URL and the
- * like name other push services than those of this machine; CARILLON_TRUNK=off does without telephones.
+ * like name other push services than those of this machine, SFU_APP_ID and SFU_APP_SECRET another SFU;
+ * CARILLON_TRUNK=off does without telephones, CARILLON_SFU=off without an SFU.
  */
 import { buildSoftphone } from "./lib/build.mjs";
 import { migrateLocal } from "./lib/database.mjs";
@@ -15,6 +16,7 @@ import { readable } from "./lib/log-lines.mjs";
 import { registerPhones, startPhones } from "./lib/phones.mjs";
 import { checkPort, startPlatform, untilHealthy } from "./lib/platform.mjs";
 import { checkNode } from "./lib/project.mjs";
+import { startSfu } from "./lib/sfu.mjs";
 import { openSecrets, openState } from "./lib/state.mjs";
 import { openTelephony, startTelephony } from "./lib/telephony.mjs";
 import { Problem, runScript, say } from "./lib/terminal.mjs";
@@ -35,23 +37,27 @@ await runScript(async () => {
     return undefined;
   };
   const [noPhones, noTelephony] = [without("Pushes go nowhere."), without("No number can be called.")];
-  const [phones, telephony] = await Promise.all([
+  const noSfu = without("Conferences have 6 participants at most.");
+  const [phones, telephony, sfu] = await Promise.all([
     startPhones({ state, port: port + 10, onLine: say }).catch(noPhones),
     startTelephony({ state, port: port + 11, onLine: say }).catch(noTelephony),
+    startSfu({ state, port: port + 12, onLine: say }).catch(noSfu),
   ]);
 
   const onLine = (/** @type {string} */ line) => {
     const text = readable(line);
     if (text) say(text);
   };
-  const platform = startPlatform({ state, port, secrets, defaults: phones?.settings, onLine });
+  const defaults = { ...phones?.settings, ...sfu?.settings };
+  const platform = startPlatform({ state, port, secrets, defaults, onLine });
   let stopping = false;
   const stop = () => {
     stopping = true;
-    return Promise.all([platform.stop(), phones?.stop(), telephony?.stop()]);
+    return Promise.all([platform.stop(), phones?.stop(), telephony?.stop(), sfu?.stop()]);
   };
   phones?.exited.then(() => stopping || say("The phones have gone; pushes go nowhere."));
   telephony?.exited.then(() => stopping || say("The telephone network has gone; no number can be called."));
+  sfu?.exited.then(() => stopping || say("The SFU has gone; conferences have 6 participants at most."));
   for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) process.on(signal, stop);
   // npm ends on a signal without handing it on to what it started.
   const parent = process.ppid;

@@ -20,7 +20,10 @@ export const pushSettings = [
   "WEB_PUSH_HOSTS",
 ];
 
-/** Settings that are handed on from the environment: a relay's, how much a user may send, and push services. */
+/** The SFU of conferences: an app of Cloudflare Realtime, and where its API is when it is not Cloudflare's. */
+export const sfuSettings = ["SFU_APP_ID", "SFU_APP_SECRET", "SFU_URL"];
+
+/** Settings that are handed on from the environment: a relay's, how much a user may send, push services, and an SFU. */
 const settings = [
   "TURN_URLS",
   "TURN_SECRET",
@@ -32,6 +35,7 @@ const settings = [
   "MESSAGES_BURST",
   "PHONE_CALLS_PER_USER",
   ...pushSettings,
+  ...sfuSettings,
 ];
 
 /** Refuses a port that something else has. */

@@ -5,14 +5,17 @@
  */
 import { randomBytes } from "node:crypto";
 import { listen } from "../push/listen.mjs";
-import { invalid, limits, Refusal, Session } from "./session.mjs";
+import { invalid, Refusal } from "./refusal.mjs";
 
 /**
+ * @typedef {import("./session.mjs").Session} Session
  * `settings`: for the platform. `requests`: how many there were.
  * @typedef {{ url: string, settings: { SFU_URL: string, SFU_APP_ID: string, SFU_APP_SECRET: string }, sessions: Map<string, Session>, requests: () => number, close: () => Promise<void> }} Sfu
  * @typedef {{ tracks: import("./session.mjs").Track[], sessionDescription?: import("./session.mjs").Description, force: boolean }} Given
  */
 
+/** In one request. */
+const mostTracks = 64;
 /** Of one session, in a second. */
 const requestsPerSecond = 50;
 
@@ -37,6 +40,8 @@ export async function startSfu({
         throw new Refusal(401, "unauthorized", "the secret is not that of the app");
       if (app !== appId || !session) throw new Refusal(404, "not_found", "no such app, or no such path");
       if (session === "new" && asked.method === "POST" && !action) {
+        // WebRTC takes 40 MB that most never need.
+        const { Session } = await import("./session.mjs");
         const made = new Session({ id: randomBytes(16).toString("hex"), find });
         sessions.set(made.id, made);
         return answer(201, { sessionId: made.id });
@@ -77,7 +82,7 @@ const ways = {
   "POST tracks/new"(session, { tracks, sessionDescription }) {
     const places = new Set(tracks.map(({ location }) => location));
     if (places.size !== 1) throw invalid("tracks are all local, or all remote");
-    if (tracks.length > limits.tracks) throw invalid(`at most ${limits.tracks} tracks`);
+    if (tracks.length > mostTracks) throw invalid(`at most ${mostTracks} tracks`);
     if (places.has("local")) return session.publish(tracks, sessionDescription);
     if (sessionDescription) throw invalid("remote tracks come without an offer");
     return session.pull(tracks);

@@ -2,6 +2,7 @@
 /** A session: one peer connection, the tracks that it sends and receives, and the order of changes. */
 import { RTCPeerConnection, useOPUS, useSdesMid, useSdesRTPStreamId, useVP8 } from "werift";
 import { Publication, Subscription } from "./forwarding.mjs";
+import { invalid, Refusal, wrongState } from "./refusal.mjs";
 
 /**
  * @typedef {{ type: "offer" | "answer", sdp: string }} Description
@@ -9,18 +10,7 @@ import { Publication, Subscription } from "./forwarding.mjs";
  * @typedef {{ location?: string, mid?: string, sessionId?: string, trackName?: string, simulcast?: import("./forwarding.mjs").Simulcast }} Track
  */
 
-/** An error of the whole request. */
-export class Refusal extends Error {
-  /** @param {number} status @param {string} code @param {string} description */
-  constructor(status, code, description) {
-    super(description);
-    this.status = status;
-    this.body = { errorCode: code, errorDescription: description };
-  }
-}
-
-export const limits = {
-  tracks: 64,
+const limits = {
   /** What waits for a connection, or for media; milliseconds. */
   waitMs: 5_000,
   /** A track without media, a session without a connection. */
@@ -294,5 +284,3 @@ function ridsOf(sdp) {
 
 /** @param {string} errorCode @param {string} errorDescription @returns {Trouble} */
 const trouble = (errorCode, errorDescription) => ({ errorCode, errorDescription });
-const wrongState = (/** @type {string} */ why) => new Refusal(406, "invalid_session_description", why);
-export const invalid = (/** @type {string} */ why) => new Refusal(406, "invalid_params", why);
