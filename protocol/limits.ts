@@ -96,7 +96,7 @@ export const serverLimits = {
   calloutsPerSecond: 2,
   calloutsBurst: 50,
   /** What waits in a conference for its participants, and has not reached their calls. */
-  roomBacklogBytes: 1_500_000,
+  roomBacklogBytes: 8_000_000,
   /** Of one description's tracks through the SFU: more go with the next one. */
   sfuTracksPerChange: 64,
   trunksPerApplication: 20,

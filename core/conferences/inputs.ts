@@ -66,4 +66,6 @@ export interface Run {
   means: Means;
   changed: boolean;
   effects: RoomEffect[];
+  /** Whose media may want something of the SFU now; most that happens concerns one of them. */
+  asking: Set<string>;
 }

@@ -60,6 +60,14 @@ export function overfull(room: Room): Seat | undefined {
   return room.seats[sizes.indexOf(Math.max(...sizes))];
 }
 
+/** Of all unconfirmed words, and of the descriptions that wait for the SFU: about what a room needs beside its roster. */
+export function weightOf({ seats, sfu }: Room): number {
+  const waiting = Object.values(sfu).map(
+    ({ publishing, answer }) => (publishing?.description.sdp.length ?? 0) + (answer?.sdp.length ?? 0),
+  );
+  return [...waiting, ...seats.map(({ outbox }) => sizeOf(outbox))].reduce((sum, size) => sum + size, 0);
+}
+
 export function sizeOf({ words }: Outbox): number {
   return words.reduce((sum, { size }) => sum + size, 0);
 }

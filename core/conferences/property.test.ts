@@ -244,11 +244,11 @@ describe("the outboxes", () => {
   it("are bounded: the one who takes nothing goes", () => {
     const world = new World();
     for (const id of ["a", "b", "c"]) world.join(id);
-    const sdp = "x".repeat(serverLimits.sdpBytes);
+    const sdp = "x".repeat(serverLimits.sfuSdpBytes);
     const tell = (peer: string) =>
       world.say("a", { type: "signal", signals: [{ peer, description: { type: "offer", sdp } }] });
     tell("c");
-    for (let sent = 0; sent < 50; sent += 1) {
+    for (let sent = 0; sent * sdp.length < serverLimits.roomBacklogBytes; sent += 1) {
       tell("b");
       const backlog = world.room.seats.reduce((sum, { outbox }) => sum + sizeOf(outbox), 0);
       expect(backlog).toBeLessThanOrEqual(serverLimits.roomBacklogBytes);

@@ -1,5 +1,5 @@
 /** What participants say about media: to each other in a mesh, or to the SFU. */
-import type { RoomOperation, Signal, TrackNames } from "../../protocol";
+import type { RoomEvent, RoomOperation, Signal, TrackNames } from "../../protocol";
 import { hosted } from "./bridges";
 import type { RoomInput, Run } from "./inputs";
 import { say } from "./outbox";
@@ -27,9 +27,22 @@ function namesOf(room: Room, host: Seat, tracks: TrackNames): TrackNames {
 /** What is said before there is an SFU, or by one who is not in, counts for nothing. */
 export function hearMedia(run: Run, seat: Seat, op: SfuOperation): void {
   const { room } = run;
-  if (!room.sfu[seat.id]) return;
+  change(run, seat.id, () => hearSfu(room.sfu, seat.id, known(room, seat, op)));
+}
+
+/** Something about a participant's media changes: it hears of it, and others where they receive from it. */
+function change(run: Run, id: string, act: () => RoomEvent[]): void {
+  const { room } = run;
+  const sends = room.sfu[id]?.sends;
+  if (!sends) return;
+  for (const event of act()) say(run, event, seatOf(room, id));
   run.changed = true;
-  for (const event of hearSfu(room.sfu, seat.id, known(room, seat, op))) say(run, event, seat);
+  if (room.sfu[id]?.sends === sends) run.asking.add(id);
+  else askAll(run);
+}
+
+export function askAll({ room, asking }: Run): void {
+  for (const id of Object.keys(room.sfu)) asking.add(id);
 }
 
 /** Without the ids of those who are not there. */
@@ -48,28 +61,22 @@ function known(room: Room, seat: Seat, op: SfuOperation): SfuOperation {
 
 export function conclude(
   run: Run,
-  { id, change, outcome }: Pick<Extract<RoomInput, { type: "sfu" }>, "id" | "change" | "outcome">,
+  { id, change: done, outcome }: Pick<Extract<RoomInput, { type: "sfu" }>, "id" | "change" | "outcome">,
 ): void {
-  const { room, now } = run;
-  if (!room.sfu[id]) return;
-  run.changed = true;
-  for (const event of concludeChange(room.sfu, id, change, outcome, now)) say(run, event, seatOf(room, id));
+  change(run, id, () => concludeChange(run.room.sfu, id, done, outcome, run.now));
 }
 
 /** Nobody knows what has become of the changes that were under way. */
 export function loseChanges(run: Run): void {
   const { room } = run;
-  for (const [id, { changing }] of Object.entries(room.sfu)) {
-    if (!changing) continue;
-    run.changed = true;
-    for (const event of loseChange(room.sfu, id)) say(run, event, seatOf(room, id));
-  }
+  for (const [id, { changing }] of Object.entries(room.sfu))
+    if (changing !== undefined) change(run, id, () => loseChange(room.sfu, id));
 }
 
 /** Asks the SFU for what is wanted now, one thing for each participant. */
 export function askSfu(run: Run): void {
   const { room, now } = run;
-  for (const id of Object.keys(room.sfu)) {
+  for (const id of run.asking) {
     const change = nextChange(room.sfu, id, now);
     if (!change) continue;
     run.changed = true;
@@ -80,7 +87,7 @@ export function askSfu(run: Run): void {
 /** When the SFU is to be asked again; `lostMs`: what is under way for so long has died. */
 export function sfuDue(room: Room, now: number, lostMs: number): number[] {
   if (room.plan !== "sfu") return [];
-  const changing = Object.values(room.sfu).some((seat) => seat.changing);
+  const changing = Object.values(room.sfu).some((seat) => seat.changing !== undefined);
   const retry = nextRetry(room.sfu, now);
   return [...(changing ? [now + lostMs] : []), ...(retry === undefined ? [] : [retry])];
 }

@@ -95,6 +95,7 @@ describe("in the room", () => {
     world.say("a", { type: "signal", signals: [{ peer: "b", candidates: [] }] });
     world.call("a").delivered = 0;
     world.deliver("a", 0);
+    world.crash();
     world.settle();
     expect(world.call("b").named("signal").length).toBe(1);
   });
@@ -128,7 +129,9 @@ describe("in the room", () => {
   it("what one does alone is there for who comes later, also after a crash", () => {
     const world = worldOf("a");
     world.tell("a", { event: "media", media: { muted: true, held: false, video: "on" } });
+    world.crash();
     world.tell("a", { event: "present", present: false });
+    world.crash();
     world.input({ type: "command", id: "a", command: "hold" });
     world.crash();
     world.join("b");
@@ -294,6 +297,7 @@ describe("calling somebody in", () => {
 
   it("is not begun where the mesh is full and there is no SFU", () => {
     const world = worldOf(...many(limits.meshParticipants - 1));
+    expect(world.callPhone("q")).toMatchObject({ ok: true });
     expect(world.callOut("c")).toMatchObject({ ok: true });
     expect(world.callOut("d")).toMatchObject({ error: { name: "sfuMissing" } });
     expect(world.callPhone("p")).toMatchObject({ ok: true });

@@ -18,7 +18,7 @@ import {
 } from "./callouts";
 import type { Means, RoomInput, RoomStep, Run } from "./inputs";
 import { overfull } from "./outbox";
-import { askSfu, conclude, hearMedia, loseChanges, relay, sfuDue } from "./relay";
+import { askAll, askSfu, conclude, hearMedia, loseChanges, relay, sfuDue } from "./relay";
 import { type Room, type Seat, seatOf } from "./room-data";
 import { command, dismiss, join, kick, kickAll, leave, setMedia, setPresent } from "./roster";
 
@@ -28,13 +28,20 @@ const lostMs = 30_000;
 
 /** One step of a conference. The room that is given is not changed. */
 export function step(before: Room, input: RoomInput, now: number, means: Means): RoomStep {
-  const run: Run = { room: structuredClone(before), now, means, changed: false, effects: [] };
+  const run: Run = {
+    room: structuredClone(before),
+    now,
+    means,
+    changed: false,
+    effects: [],
+    asking: new Set(),
+  };
   const result = react(run, input);
   if (!result.ok) return { room: before, changed: false, effects: [], result };
   for (let seat = overfull(run.room); seat; seat = overfull(run.room)) {
     dismiss(run, seat, "failure", errorBody("tooLarge", { detail: "too much waits for this participant" }));
   }
-  if (run.room.plan === "sfu") askSfu(run);
+  askSfu(run);
   const { room, changed, effects } = run;
   return { room, changed, effects, result };
 }
@@ -66,6 +73,8 @@ function react(run: Run, input: RoomInput): Result<null> {
       recoverCallouts(run);
       return done;
     case "time":
+      // What the SFU has refused is asked for again.
+      askAll(run);
       for (const { phone, host } of overdueBridges(run.room, run.now)) {
         if (host) giveUpBridge(run, host, phone.id);
       }

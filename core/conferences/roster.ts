@@ -15,6 +15,7 @@ import {
 import { handOver } from "./bridges";
 import type { Command, RoomInput, Run } from "./inputs";
 import { hangUp, say, sayToOthers } from "./outbox";
+import { askAll } from "./relay";
 import { expected, infoOf, present, type Room, type Seat, seatOf, users } from "./room-data";
 import { dropSfu } from "./sfu/planner";
 import { newSfuSeat } from "./sfu/seat";
@@ -78,7 +79,10 @@ export function enter(run: Run, seat: Seat, session?: string): void {
   Object.assign(seat, { state: "in", joined: Math.max(run.now, last + 1) });
   delete seat.calling;
   room.seats = [...others, seat];
-  if (room.plan === "sfu" && !seat.line) room.sfu[seat.id] = newSfuSeat(session);
+  if (room.plan === "sfu" && !seat.line) {
+    room.sfu[seat.id] = newSfuSeat(session);
+    run.asking.add(seat.id);
+  }
   const { conferenceId: conference, plan } = room;
   const participants = present(room).flatMap((one) => (one.id === seat.id ? [] : [infoOf(one)]));
   say(run, { type: "joined", conference, plan, participants, silence: seat.silence }, seat);
@@ -115,7 +119,8 @@ function tellLeft(run: Run, seat: Seat, former: Seat["state"], cause: EndCause, 
   const { id, host, calling, reference } = seat;
   if (former === "in") {
     sayToOthers(run, { type: "participantLeft", id }, seat);
-    if (room.plan === "sfu") dropSfu(room.sfu, id);
+    dropSfu(room.sfu, id);
+    askAll(run);
     run.effects.push({ type: "log", event: "left", id, reference });
   } else {
     const event = { type: "invitation", id, state: "ended", cause, ...(error && { error }) } as const;

@@ -15,20 +15,21 @@ import { TokenBucket } from "../user-hub/rate";
 import type { DeliveryResult } from "../user-hub/rpc";
 import { Lanes } from "./lanes";
 import type { Callout, Join, Joined, ListedParticipant, RoomAddress, RoomDelivery } from "./rpc";
+import { loadRoom, storeRoom } from "./storage";
 
 /**
  * One conference: the shell around {@link step}. It stores the room before anything leaves, carries what it
  * says to the calls of its participants, and asks the SFU for what it plans.
  *
- * Storage: the key `room` holds all of it, so a step is one written row, whatever it tells to how many. What
- * leaves by RPC waits by itself until that row is safe. No call of a session to this object waits for one in
+ * Storage: the key `room` holds all of it, so a step is one written row, whatever it tells to how many; a few
+ * rows where that is very much. What leaves by RPC waits by itself until that row is safe. No call of a session to this object waits for one in
  * the other direction.
  */
 export class ConferenceRoom extends DurableObject<Env> {
   /** A test may set the time. */
   clock = (): number => Date.now();
 
-  #room: Room | undefined = this.ctx.storage.kv.get<Room>("room");
+  #room = loadRoom(this.ctx.storage.kv);
   /** Something may have been under way when this object went to sleep, or died. */
   #asleep = this.#room !== undefined;
   #alarm = new Alarm(this.ctx.storage);
@@ -124,7 +125,7 @@ export class ConferenceRoom extends DurableObject<Env> {
     if (!before) return fail("notFound");
     const means = { sfu: hasSfu(this.env), takeCallout: () => this.#callouts.take(this.clock()) };
     const { room, changed, effects, result } = step(before, input, this.clock(), means);
-    if (changed && room.seats.length > 0) this.ctx.storage.kv.put("room", room);
+    if (changed && room.seats.length > 0) storeRoom(this.ctx.storage.kv, room);
     this.#room = room.seats.length > 0 ? room : undefined;
     for (const effect of effects) this.#perform(effect, room);
     if (!this.#room && changed) this.#forget();
