@@ -35,8 +35,9 @@ export class Seat implements Audible {
     const before = this.#tracks[kind];
     if (before?.track === track) return false;
     this.#tracks[kind] = incoming;
-    if (before) this.incomingStream.removeTrack(before.track);
+    // In this order an element goes over from one to the other; without any track it would stop first.
     this.incomingStream.addTrack(track);
+    if (before) this.incomingStream.removeTrack(before.track);
     return true;
   }
 
