@@ -47,7 +47,8 @@ export interface EarsOptions {
 export function installEars({ own, tones }: EarsOptions): void {
   // 4,096 samples are 85 ms: nothing is missed between two looks 50 ms apart.
   const samples = 4_096;
-  const audible = 0.02;
+  // Decibels; a voice has -24.
+  const audible = -45;
   const elements: HTMLAudioElement[] = [];
   const PlainAudio = window.Audio;
   window.Audio = class extends PlainAudio {
@@ -82,33 +83,19 @@ export function installEars({ own, tones }: EarsOptions): void {
     element.muted = true;
     element.srcObject = stream;
     void element.play().catch(() => {});
-    const analyser = new AnalyserNode(audio(), { fftSize: samples });
+    const analyser = new AnalyserNode(audio(), { fftSize: samples, smoothingTimeConstant: 0 });
     audio().createMediaStreamSource(stream).connect(analyser);
     analysers.set(track, analyser);
     track.addEventListener("ended", () => analysers.delete(track));
     return analyser;
   };
 
-  const window_ = Float32Array.from(
-    { length: samples },
-    (_, at) => 1 - Math.cos((2 * Math.PI * at) / samples),
-  );
-  const wave = new Float32Array(samples);
-  /** Goertzel: how loud a tone is. */
-  const amplitude = (frequency: number): number => {
-    const factor = 2 * Math.cos((2 * Math.PI * frequency) / audio().sampleRate);
-    let [one, two] = [0, 0];
-    for (let at = 0; at < samples; at++) {
-      const next = (wave[at] ?? 0) * (window_[at] ?? 0) + factor * one - two;
-      two = one;
-      one = next;
-    }
-    return (2 * Math.sqrt(one * one + two * two - factor * one * two)) / samples;
-  };
+  const levels = new Float32Array(samples / 2);
   const tonesIn = (track: MediaStreamTrack): number[] => {
     if (track.readyState !== "live") return [];
-    analyserOf(track).getFloatTimeDomainData(wave);
-    return tones.filter((tone) => amplitude(tone) > audible);
+    analyserOf(track).getFloatFrequencyData(levels);
+    const at = (tone: number) => levels[Math.round((tone * samples) / audio().sampleRate)] ?? 0;
+    return tones.filter((tone) => at(tone) > audible);
   };
 
   const tonesOf = (tracks: Iterable<MediaStreamTrack>) => [...new Set(tracks)].flatMap(tonesIn);
