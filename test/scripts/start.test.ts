@@ -128,11 +128,25 @@ describe("npm start", () => {
     await server.stop();
   });
 
-  it("goes on when the phones and the telephone network die", async () => {
+  it("has an SFU, unless the environment names one or wants none", async () => {
+    const own = await start();
+    expect(settingsOf(own)).toMatch(/^SFU_URL='http:\/\/127\.0\.0\.1:\d+\/v1'$/m);
+    await own.stop();
+    const named = await start({ env: { SFU_APP_ID: "theirs", SFU_APP_SECRET: "theirs, too" } });
+    expect(settingsOf(named)).toContain("SFU_APP_ID='theirs'\n");
+    expect(settingsOf(named)).not.toContain("SFU_URL");
+    await named.stop();
+    const none = await start({ env: { CARILLON_SFU: "off" } });
+    expect(settingsOf(none)).not.toContain("SFU_");
+    await none.stop();
+  });
+
+  it("goes on when the phones, the telephone network and the SFU die", async () => {
     const server = await start();
     for (const [script, words] of [
       ["push/main.mjs", "The phones have gone"],
       ["telephony/main.mjs", "The telephone network has gone"],
+      ["sfu/main.mjs", "The SFU has gone"],
     ] as const) {
       const pid = processTree(server.pid).find((pid) =>
         readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`${script}\0${server.state}`),
@@ -148,9 +162,7 @@ describe("npm start", () => {
     const server = await start({ env: { FCM_URL: "http://127.0.0.1:9" } });
     expect(server.phones).toBeUndefined();
     expect(server.output()).not.toContain("phones");
-    expect(readFileSync(join(server.state, "platform.env"), "utf8")).toContain(
-      "FCM_URL='http://127.0.0.1:9'\n",
-    );
+    expect(settingsOf(server)).toContain("FCM_URL='http://127.0.0.1:9'\n");
     expect(await pushesOf(server)).toEqual({ credentials: [], phones: [] });
     await server.stop();
   });
@@ -220,6 +232,9 @@ async function administer({ url, adminToken }: Server, method: string, path: str
   const text = await answer.text();
   return { status: answer.status, text, body: text.startsWith("{") ? JSON.parse(text) : {} };
 }
+
+/** What the platform was started with. */
+const settingsOf = (server: Server) => readFileSync(join(server.state, "platform.env"), "utf8");
 
 /** One push on each of bob's phones, when somebody writes to him. */
 async function pushesAfterWriting(server: Server): Promise<Push[]> {
