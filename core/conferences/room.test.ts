@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { limits, serverLimits } from "../../protocol";
 import { nextDue } from "./room";
 import { listOf, newRoom, seatOf } from "./room-data";
-import { application, World } from "./testing/world";
+import { answer, application, offer, World } from "./testing/world";
 
 const second = 1_000;
 
@@ -375,4 +375,42 @@ it("what was under way with the SFU when the room died is given up", () => {
 it("nothing is due in a mesh where nobody is being called", () => {
   expect(nextDue(worldOf("a", "b").room, 0)).toBeNull();
   expect(nextDue(newRoom(application, "tea"), 0)).toBeNull();
+});
+
+it("what is said to the SFU of those who are not there, or of somebody else's phone, counts for nothing", () => {
+  const world = worldOf(...many(limits.meshParticipants));
+  world.means = { ...world.means, sfu: true };
+  world.callPhone("p");
+  expect(seatOf(world.room, "p")?.host).toBe("u0");
+  world.join("late", { session: "s" });
+  world.say("late", { type: "show", videos: { stranger: "h", late: "h", p: "m", u1: "l" } });
+  expect(world.room.sfu.late?.show).toEqual({ u1: "l" });
+  const publish = (id: string) => {
+    const tracks = [
+      { mid: "0", kind: "audio" },
+      { mid: "1", kind: "audio", id: "p" },
+      { mid: "2", kind: "audio", id: "stranger" },
+    ] as const;
+    world.effects = [];
+    world.say(id, { type: "publish", description: offer, tracks: [...tracks], heard: 0 });
+    const [effect] = world.effects;
+    return (
+      effect?.type === "sfu" && effect.change.type === "publish" && effect.change.add.map(({ mid }) => mid)
+    );
+  };
+  expect(publish("late")).toEqual(["0"]);
+  expect(publish("u0")).toEqual(["0", "1"]);
+});
+
+it("a phone has no words for the room", () => {
+  const world = worldOf("a");
+  world.callPhone("p");
+  world.say("a", { type: "bridge", id: "p", description: offer });
+  world.start("p");
+  world.answer("p", answer);
+  world.say("p", { type: "invite", id: "c", to: "bob" });
+  world.say("p", { type: "signal", signals: [{ peer: "a", candidates: [] }] });
+  world.settle();
+  expect(world.room.seats.map(({ id }) => id)).toEqual(["a", "p"]);
+  expect(world.call("a").named("signal")).toEqual([]);
 });

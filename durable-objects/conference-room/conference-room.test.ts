@@ -178,6 +178,60 @@ describe("what could not be said", () => {
   });
 });
 
+describe("a callout", () => {
+  it("that came to nothing, asked for again, leaves no seat either", async () => {
+    const world = new World();
+    await world.join();
+    const to = { applicationKey, userId: "nobody-has-this-name" };
+    const callout = { ...world.address, callId: crypto.randomUUID(), to, video: false, headers: {} };
+    const seats = async () => (await world.stored())?.seats.length;
+    for (let times = 0; times < 2; times += 1) {
+      expect(await world.room.callOut({ ...callout, reference: "r" })).toMatchObject({ ok: true });
+      await expect.poll(seats).toBe(1);
+    }
+  });
+
+  it("is started when the object has died before it could be", async () => {
+    const world = new World();
+    const alice = await world.join();
+    const operate = vi.spyOn(CallSession.prototype, "operate").mockImplementation(async () => {
+      throw new Error("not there");
+    });
+    const to = { applicationKey, userId: "bob" };
+    const callId = crypto.randomUUID();
+    const callout = { ...world.address, callId, to, video: false, headers: {}, inviter: alice };
+    await world.room.callOut({ ...callout, reference: "r" });
+    await expect.poll(() => operate.mock.calls.length).toBeGreaterThan(0);
+    await abortAllDurableObjects();
+    operate.mockRestore();
+    await world.room.list(world.address);
+    await expect.poll(() => world.told(alice)).toContain("invitation");
+    expect(world.said.get(alice)?.at(-1)).toMatchObject({
+      event: { id: callId, state: "ended", error: { name: "userUnknown" } },
+    });
+  });
+
+  it("has a rate in each room", async () => {
+    const world = new World();
+    await world.join();
+    vi.spyOn(CallSession.prototype, "operate").mockImplementation(async () => fail("conflict"));
+    await runInDurableObject(world.room, (room) => {
+      room.clock = () => 1_000_000;
+    });
+    const call = async () => {
+      const callId = crypto.randomUUID();
+      const to = { applicationKey, userId: "nobody" };
+      const callout = { ...world.address, callId, to, video: false, headers: {}, reference: "r" };
+      const called = await world.room.callOut(callout);
+      await world.room.kick(world.address, callId);
+      return called;
+    };
+    for (let at = 0; at < serverLimits.calloutsBurst; at += 1)
+      expect(await call()).toMatchObject({ ok: true });
+    expect(await call()).toMatchObject({ ok: false, error: { name: "rateLimited" } });
+  });
+});
+
 describe("the SFU", () => {
   const settings = { SFU_APP_ID: "app", SFU_APP_SECRET: "secret", SFU_URL: "https://sfu.invalid/v1" };
 
