@@ -68,6 +68,8 @@ export interface Signal {
   /** Of a phone that the sender hosts, by `mid`: the phone's id. */
   tracks?: TrackNames;
   candidates?: Candidate[];
+  /** On the way from the mesh to the SFU: the sender hears the other one there, and needs this connection no more. */
+  heard?: true;
 }
 
 /**

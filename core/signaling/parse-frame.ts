@@ -72,6 +72,7 @@ const room = z.discriminatedUnion("type", [
         description: z.optional(description),
         tracks: z.optional(records(mid, uuid, serverLimits.conferencePhones)),
         candidates: z.optional(candidates),
+        heard: z.optional(z.literal(true)),
       }),
       limits.signalsPerFrame,
     ).check(z.minLength(1)),

@@ -10,6 +10,7 @@ import { CarillonError, makeError, toError } from "../errors";
 import type { CallQuality } from "../quality";
 import type { WebRtc } from "../runtime";
 import { Mesh } from "./mesh";
+import { Overlap } from "./overlap";
 import type { Participant } from "./participant";
 import type { BridgesPart, Voice } from "./parts";
 import { isSilent, Roster } from "./roster";
@@ -22,10 +23,6 @@ import { Speaking } from "./speaking";
 enum timers {
   /** What the app says of sizes comes in bursts: a window is resized. */
   show = 100,
-  /** Heard through the SFU here: the other one may need a moment more. */
-  overlap = 3_000,
-  /** So long a connection of the mesh stays at most when the SFU has taken over. */
-  overlapMost = 10_000,
 }
 
 export interface ConferenceHooks {
@@ -56,8 +53,7 @@ export class Conference {
   readonly #showing: Alarm;
   /** What the room knows of that, as JSON. */
   #shown = "{}";
-  /** Connections of the mesh that are to be closed. */
-  readonly #closing = new Map<string, Alarm>();
+  readonly #overlap: Overlap;
   #closed = false;
   readonly #trouble = (error: unknown) => {
     if (!this.#closed) this.#context.log("warning", "media", toError(error, "mediaFailed").message);
@@ -81,6 +77,10 @@ export class Conference {
       sample: hooks.quality,
       held: (id) => this.#silent(id),
       trouble: this.#trouble,
+    });
+    this.#overlap = new Overlap(runtime, {
+      tell: (id) => hooks.tell({ type: "signal", signals: [{ peer: id, heard: true }] }),
+      close: (id) => this.#mesh.drop(id),
     });
     this.#speaking = new Speaking({
       runtime,
@@ -127,7 +127,7 @@ export class Conference {
     this.#closed = true;
     this.#speaking.stop();
     this.#showing.clear();
-    for (const alarm of this.#closing.values()) alarm.clear();
+    this.#overlap.end();
     this.#mesh.close();
     this.#sfu?.close();
     void this.#bridges?.then((bridges) => bridges?.close());
@@ -164,6 +164,7 @@ export class Conference {
         this.#silenced();
         return;
       case "signal":
+        for (const { peer, heard } of event.signals) if (heard) this.#overlap.heard(peer, false);
         this.#mesh.receive(event.signals);
         return;
       case "plan":
@@ -199,7 +200,7 @@ export class Conference {
   }
 
   #remove(id: string): void {
-    this.#closing.get(id)?.clear();
+    this.#overlap.forget(id);
     this.#mesh.drop(id);
     const seat = this.#seats.get(id);
     this.#seats.delete(id);
@@ -232,7 +233,7 @@ export class Conference {
     const seat = this.#seats.get(id);
     if (this.#closed || !seat?.put(incoming)) return;
     const { track } = incoming;
-    if (incoming.way === "sfu" && track.kind === "audio") this.#closeLater(id, timers.overlap);
+    if (incoming.way === "sfu") this.#overlaps(id);
     if (track.kind === "audio") {
       this.#context.audio.play(seat);
       this.#quieten();
@@ -310,15 +311,16 @@ export class Conference {
   /** A participant's connection of the mesh stays until the SFU has brought its voice, so that nobody hears a gap. */
   #moveToSfu(): void {
     this.#mesh.retire();
-    for (const id of this.#mesh.ids) this.#closeLater(id, timers.overlapMost);
+    this.#overlap.begin(this.#mesh.ids);
     this.#openSfu();
   }
 
-  #closeLater(id: string, ms: number): void {
-    this.#closing.get(id)?.clear();
-    const alarm = new Alarm(this.#context.runtime);
-    this.#closing.set(id, alarm);
-    alarm.set(ms, () => this.#mesh.drop(id));
+  /** Something of this one comes through the SFU: all that its connection of the mesh has brought? */
+  #overlaps(id: string): void {
+    const sender = this.#roster.find(id)?.host ?? id;
+    const voices = this.#roster.members.filter((info) => info.id === sender || info.host === sender);
+    if (voices.every((info) => this.#seats.get(info.id)?.voice?.way === "sfu"))
+      this.#overlap.heard(sender, true);
   }
 
   /** Whose video is wanted; some time after the last change. */

@@ -151,17 +151,30 @@ test("the move to the SFU leaves no gap, nobody is heard twice, and elements pla
   through.unmute();
   expect(heard(alice)).toEqual([[through]]);
   expect(alice.participants[0]?.stream).toBe(before?.stream);
-  // The other side may still hear this one by the old way.
-  expect(mesh.connectionState).toBe("connected");
-  await world.pass(3_100);
-  expect(mesh.connectionState).toBe("closed");
-  expect(heard(alice)).toEqual([[through]]);
-  // What never came through the SFU is given up in the end.
+  // The other side still hears this one by the old way: both wait for each other.
   const [other] = device("bob").media.connections;
-  expect(other?.connectionState).toBe("connected");
-  await world.pass(7_000);
-  expect(other?.connectionState).toBe("closed");
+  await world.pass(10_000);
+  expect([mesh.connectionState, other?.connectionState]).toEqual(["connected", "connected"]);
+  sfu("bob").become("connected");
+  await offers(bob, 1, [{ mid: "r1", id: alice.callId, kind: "audio" }]);
+  trackOf(sfu("bob"), "r1").unmute();
+  await world.pass(1_100);
+  expect([mesh.connectionState, other?.connectionState]).toEqual(["closed", "closed"]);
+  expect(heard(alice)).toEqual([[through]]);
   expect(alice.state).toBe("established");
+});
+
+test("one who is never heard through the SFU loses the mesh in the end, and one who leaves at once", async () => {
+  const [alice] = [await join("alice"), await join("bob"), await join("carol")];
+  const [bob, carol] = device("alice").media.connections;
+  for (const call of [alice]) room.say(call.callId, { type: "plan", plan: "sfu" });
+  await world.pass(29_000);
+  expect([bob?.connectionState, carol?.connectionState]).toEqual(["connected", "connected"]);
+  room.say(alice.callId, { type: "participantLeft", id: alice.participants[1]?.id ?? "" });
+  await world.pass(10);
+  expect([bob?.connectionState, carol?.connectionState]).toEqual(["connected", "closed"]);
+  await world.pass(2_000);
+  expect(bob?.connectionState).toBe("closed");
 });
 
 test("a session that fails is followed by a fresh one, after longer and longer pauses", async () => {
