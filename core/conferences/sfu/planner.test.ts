@@ -169,6 +169,23 @@ describe("the SFU's planner", () => {
     expect(nextChange(seats, "a", 0)).toMatchObject({ type: "pull" });
   });
 
+  test("of two offers at once the room's stands: what was published meanwhile is not asked for", () => {
+    const seats = crowd(1);
+    const pull = nextChange(seats, "a", 0);
+    expect(pull).toMatchObject({ type: "pull" });
+    const description = { type: "offer", sdp: "" } as const;
+    hearSfu(seats, "a", { type: "publish", description, tracks: [], heard: 0 });
+    const outcome = { kind: "done" as const, session: "sa", description, tracks: [{ mid: "7" }] };
+    const tracks = [{ mid: "7", id: "p1", kind: "audio" }];
+    expect(pull && concludeChange(seats, "a", pull, outcome, 0)).toMatchObject([{ offer: 1, tracks }]);
+    const answer = { type: "answer", sdp: "" } as const;
+    hearSfu(seats, "a", { type: "sfuAnswer", offer: 1, description: answer });
+    const change = nextChange(seats, "a", 0);
+    expect(change).toMatchObject({ type: "answer" });
+    if (change) concludeChange(seats, "a", change, { kind: "done", session: "sa", tracks: [] }, 0);
+    expect(nextChange(seats, "a", 0)).toBeUndefined();
+  });
+
   test("an offer says which layers a track has", () => {
     const sdp = [
       "v=0\r\nm=audio 9 X 111\r\na=mid:0\r\n",
