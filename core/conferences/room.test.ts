@@ -414,3 +414,41 @@ it("a phone has no words for the room", () => {
   expect(world.room.seats.map(({ id }) => id)).toEqual(["a", "p"]);
   expect(world.call("a").named("signal")).toEqual([]);
 });
+
+it("who comes through the SFU is received, and who leaves is closed at those who received it", () => {
+  const world = worldOf(...many(limits.meshParticipants));
+  world.means = { ...world.means, sfu: true };
+  world.join("late", { session: "s" });
+  /** The SFU does what was asked for this one, and the participant answers its offer. */
+  const conclude = (id: string, tracks: { mid?: string; error?: string }[] = [{ mid: "1" }]) => {
+    const effect = world.effects.findLast((one) => one.type === "sfu" && one.id === id);
+    if (effect?.type !== "sfu") throw new Error("nothing is asked for");
+    const { change } = effect;
+    const description = change.type === "publish" ? answer : offer;
+    const outcome = { kind: "done", session: `of ${id}`, description, tracks } as const;
+    world.input({ type: "sfu", id, change, outcome });
+    return change.type;
+  };
+  for (const id of ["u0", "late"]) {
+    world.say(id, {
+      type: "publish",
+      description: offer,
+      tracks: [{ mid: "0", kind: "audio" }],
+      heard: 0,
+    });
+    expect(conclude(id)).toBe("publish");
+  }
+  // What the SFU does not have yet is asked for again.
+  expect(conclude("late", [{ error: "not_found" }])).toBe("pull");
+  world.effects = [];
+  world.now = nextDue(world.room, world.now) ?? 0;
+  world.input({ type: "time" });
+  expect(conclude("late")).toBe("pull");
+  world.say("late", { type: "sfuAnswer", offer: 1, description: answer });
+  expect(conclude("late")).toBe("answer");
+  world.effects = [];
+  world.hangUp("u0");
+  expect(world.effects).toContainEqual(
+    expect.objectContaining({ id: "late", change: expect.objectContaining({ type: "close", mids: ["1"] }) }),
+  );
+});

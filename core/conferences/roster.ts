@@ -79,10 +79,7 @@ export function enter(run: Run, seat: Seat, session?: string): void {
   Object.assign(seat, { state: "in", joined: Math.max(run.now, last + 1) });
   delete seat.calling;
   room.seats = [...others, seat];
-  if (room.plan === "sfu" && !seat.line) {
-    room.sfu[seat.id] = newSfuSeat(session);
-    run.asking.add(seat.id);
-  }
+  if (room.plan === "sfu" && !seat.line) room.sfu[seat.id] = newSfuSeat(session);
   const { conferenceId: conference, plan } = room;
   const participants = present(room).flatMap((one) => (one.id === seat.id ? [] : [infoOf(one)]));
   say(run, { type: "joined", conference, plan, participants, silence: seat.silence }, seat);
