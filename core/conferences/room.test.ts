@@ -425,7 +425,11 @@ it("who comes through the SFU is received, and who leaves is closed at those who
     if (effect?.type !== "sfu") throw new Error("nothing is asked for");
     const { change } = effect;
     const description = change.type === "publish" ? answer : offer;
-    const outcome = { kind: "done", session: `of ${id}`, description, tracks } as const;
+    const failed = tracks.some(({ error }) => error);
+    const outcome = {
+      ...({ kind: "done", session: `of ${id}`, tracks } as const),
+      ...(!failed && { description }),
+    };
     world.input({ type: "sfu", id, change, outcome });
     return change.type;
   };
