@@ -58,10 +58,12 @@ const price = { request: 0.15, row: 1 };
 
 /** The tests that bound the cost of a call and of messages also print it. */
 export function benchCost(): void {
-  const files = ["cost", "message-cost", "phone-cost"].map((name) => `test/integration/${name}.test.ts`);
+  const files = ["cost", "message-cost", "phone-cost", "conference-cost"].map(
+    (name) => `test/integration/${name}.test.ts`,
+  );
   const vitest = ["node_modules/vitest/vitest.mjs", "run", "--project", "workers", ...files];
   const { stdout } = spawnSync(process.execPath, vitest, { encoding: "utf8" });
-  const rows = stdout.split("\n").filter((row) => /cost of a (call|message)/.test(row));
+  const rows = stdout.split("\n").filter((row) => /cost of a (call|message|conference)/.test(row));
   console.log(rows.length > 0 ? "" : "\nCost: not measured");
   for (const row of rows) console.log(`${row.replace(/^.*cost/, "Cost")}\n  ${priceOf(row)}`);
 }

@@ -11,7 +11,7 @@ import { callSession, conferenceRoom, userHub } from "../../durable-objects/name
 import { UserHub } from "../../durable-objects/user-hub/user-hub";
 import type { ParticipantInfo } from "../../protocol";
 import { Participant } from "./conference-world";
-import { application, bindings, hangup, Peer, someone } from "./peer";
+import { application, bindings, hangup, offer, Peer, someone } from "./peer";
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -19,16 +19,22 @@ interface Cost {
   requests: number;
   frames: number;
   rows: number;
+  /** Requests to the SFU. */
+  asked: number;
 }
+
+/** A participant with a voice, and how many of the SFU's offers it has answered. */
+type Talker = Participant & { talks: boolean; answers: number };
 
 /** One conference, all of whose objects are watched. */
 class World {
-  readonly all: Participant[] = [];
+  readonly all: Talker[] = [];
   readonly name = someone("room");
   readonly #address = { applicationKey: application, conferenceId: this.name };
   /** Requests to objects, alarms among them; frames from clients are requests, too, and counted apart. */
   readonly #requests = [UserHub, CallSession, ConferenceRoom].flatMap(spies);
   readonly #frames = vi.spyOn(UserHub.prototype, "webSocketMessage");
+  readonly #sfu = vi.spyOn(globalThis, "fetch").mockImplementation(agreeableSfu());
 
   readonly #hubs: DurableObjectStub<UserHub>[] = [];
 
@@ -39,11 +45,53 @@ class World {
     return peer;
   }
 
-  async join(peer: Peer): Promise<Participant> {
-    const one = await Participant.join(this.name, { peer });
+  async join(peer: Peer): Promise<Talker> {
+    const one = Object.assign(await Participant.join(this.name, { peer }), { talks: false, answers: 0 });
     this.all.push(one);
     for (const each of this.all) await each.sees(...this.all);
     return one;
+  }
+
+  /** The room is in a deployment that has an SFU. */
+  async haveSfu(): Promise<void> {
+    const settings = { SFU_APP_ID: "app", SFU_APP_SECRET: "secret", SFU_URL: "https://sfu.invalid/v1" };
+    await runInDurableObject(conferenceRoom(bindings, this.#address), (room) => {
+      Object.assign(room, { env: { ...bindings, ...settings } });
+    });
+  }
+
+  /** Each publishes its voice when media goes through the SFU, and receives all others'. */
+  async hearAll(): Promise<void> {
+    for (const one of this.all) {
+      await one.until(() => one.events.some((event) => "plan" in event && event.plan === "sfu"));
+      if (one.talks) continue;
+      one.talks = true;
+      await one.say({
+        type: "publish",
+        description: offer,
+        tracks: [{ mid: "0", kind: "audio" }],
+        heard: 0,
+        fresh: true,
+      });
+    }
+    await Promise.all(this.all.map((one) => this.#receiveAll(one)));
+  }
+
+  /** Answers each offer until it has everybody else's voice. */
+  async #receiveAll(one: Talker): Promise<void> {
+    const missing = () => {
+      const received = one.named("sfuOffer").flatMap(({ tracks }) => tracks.map(({ id }) => id));
+      return this.all.some(({ id }) => id !== one.id && !received.includes(id));
+    };
+    for (;;) {
+      const next = await one.until(() => {
+        const unanswered = one.named("sfuOffer")[one.answers];
+        return unanswered ?? (missing() ? undefined : ("all" as const));
+      });
+      if (next === "all") return;
+      one.answers += 1;
+      await one.say({ type: "sfuAnswer", offer: next.offer, description: { type: "answer", sdp: "v=0" } });
+    }
   }
 
   async mute(one: Participant): Promise<void> {
@@ -72,6 +120,7 @@ class World {
       requests: after.requests - before.requests,
       frames: after.frames - before.frames,
       rows: after.rows - before.rows,
+      asked: after.asked - before.asked,
     };
   }
 
@@ -79,7 +128,7 @@ class World {
   async #quiet(): Promise<void> {
     for (let seen = -1, still = 0; still < 2; ) {
       await new Promise((resolve) => setTimeout(resolve, 20));
-      const spies = [...this.#requests, this.#frames];
+      const spies = [...this.#requests, this.#frames, this.#sfu];
       const asked = spies.reduce((sum, spy) => sum + spy.mock.calls.length, 0);
       const open = spies.some((spy) => spy.mock.settledResults.some(({ type }) => type === "incomplete"));
       still = asked === seen && !open ? still + 1 : 0;
@@ -99,8 +148,23 @@ class World {
       requests,
       frames: this.#frames.mock.calls.length,
       rows: rows.reduce((sum, each) => sum + each, 0),
+      asked: this.#sfu.mock.calls.length,
     };
   }
+}
+
+/** Agrees to everything: no media runs. */
+function agreeableSfu(): typeof fetch {
+  let count = 0;
+  const next = () => String(++count);
+  return async (url, init) => {
+    if (String(url).endsWith("/sessions/new"))
+      return Response.json({ sessionId: `session ${next()}` }, { status: 201 });
+    const body = JSON.parse(String(init?.body)) as { tracks?: { location?: string; mid?: string }[] };
+    const isRemote = body.tracks?.some(({ location }) => location === "remote");
+    const tracks = body.tracks?.map((track) => ({ ...track, mid: track.mid ?? next() }));
+    return Response.json({ tracks, sessionDescription: { type: isRemote ? "offer" : "answer", sdp: "v=0" } });
+  };
 }
 
 /** All that can be asked of a kind of object. */
@@ -117,53 +181,72 @@ const rowsOf = (stub: DurableObjectStub<UserHub>): Promise<number> =>
     Number(state.storage.sql.exec("select total_changes() as rows").one().rows),
   );
 
-const said = ({ requests, frames, rows }: Cost) =>
-  `${requests} RPC and alarms + ${frames} socket frames, ${rows} rows`;
-
-/** What it costs to be the last of so many, with 1 to 6 in a mesh, and with an SFU above. */
-async function measured(sizes: number[]) {
-  const world = new World();
-  const costs = new Map<number, { join: Cost; mute: Cost }>();
-  for (let size = 1; size <= Math.max(...sizes); size += 1) {
-    const peer = await world.connect();
-    let last: Participant | undefined;
-    const join = await world.cost(async () => {
-      last = await world.join(peer);
-    });
-    if (!last || !sizes.includes(size)) continue;
-    const muted = last;
-    costs.set(size, { join, mute: await world.cost(() => world.mute(muted)) });
-  }
-  const leaver = world.all.at(-1);
-  if (!leaver) throw new Error("nobody");
-  const leave = await world.cost(() => world.leave(leaver));
-  return { costs, leave };
+function print(size: number, what: string, { requests, frames, rows, asked }: Cost): void {
+  const sfu = asked > 0 ? `, ${asked} requests to the SFU` : "";
+  console.info(
+    `cost of a conference of ${size}: ${what} ${requests} RPC and alarms + ${frames} socket frames, ${rows} rows${sfu}`,
+  );
 }
 
-/** The bounds are promises: so much, and so much more for each that is in. */
+/** Bounds are promises: so much, and so much more for each that is in. */
 interface Bound {
   requests: [fixed: number, each: number];
   rows: [fixed: number, each: number];
 }
-const bounds: Record<"join" | "mute" | "leave", Bound> = {
-  // The room's word to each, which its session stores and its hub carries.
-  join: { requests: [2, 2], rows: [3, 1] },
-  mute: { requests: [1, 2], rows: [1, 1] },
-  leave: { requests: [0, 2], rows: [1, 1] },
-};
 
 function expectWithin({ requests, rows }: Cost, bound: Bound, size: number): void {
   expect(requests).toBeLessThanOrEqual(bound.requests[0] + bound.requests[1] * size);
   expect(rows).toBeLessThanOrEqual(bound.rows[0] + bound.rows[1] * size);
 }
 
-it("grows no faster than the room, in a mesh", { timeout: 30_000 }, async () => {
-  const { costs, leave } = await measured([1, 2, 4, 6]);
-  for (const [size, { join, mute }] of costs) {
-    console.info(`cost of a conference of ${size}: a join ${said(join)}; a mute ${said(mute)}`);
+// The room's word to each is a request to its session, which stores it, and one to its hub.
+const bounds: Record<"join" | "voice" | "mute" | "leave", Bound> = {
+  join: { requests: [2, 2], rows: [3, 1] },
+  // On top of that an offer to each, with its answer: two words to the room's step, and two requests to the SFU.
+  voice: { requests: [6, 6], rows: [7, 6] },
+  mute: { requests: [1, 2], rows: [1, 1] },
+  leave: { requests: [0, 2], rows: [1, 1] },
+};
+
+it("grows no faster than the room", { timeout: 60_000 }, async () => {
+  const world = new World();
+  await world.haveSfu();
+  const sizes = [1, 2, 4, 6, 12, 25, 50];
+  for (let size = 1; size <= 50; size += 1) {
+    const peer = await world.connect();
+    const isMeasured = sizes.includes(size);
+    const join = await (isMeasured ? world.cost(() => world.join(peer)) : world.join(peer));
+    const last = world.all.at(-1);
+    if (!last || !("rows" in join)) continue;
+    const mute = await world.cost(() => world.mute(last));
+    print(size, "a join", join);
+    print(size, "a mute", mute);
     expectWithin(join, bounds.join, size);
     expectWithin(mute, bounds.mute, size);
   }
-  expectWithin(leave, bounds.leave, 6);
-  console.info(`cost of a conference of 6: a leave ${said(leave)}`);
+  const leaver = world.all.at(-1);
+  if (!leaver) throw new Error("nobody");
+  const leave = await world.cost(() => world.leave(leaver));
+  print(50, "a leave", leave);
+  expectWithin(leave, bounds.leave, 50);
+});
+
+it("grows no faster than the room with everybody's voice through the SFU", { timeout: 60_000 }, async () => {
+  const world = new World();
+  await world.haveSfu();
+  for (let size = 1; size <= 24; size += 1) {
+    const peer = await world.connect();
+    const act = async () => {
+      await world.join(peer);
+      if (size > 6) await world.hearAll();
+    };
+    if (![8, 12, 24].includes(size)) await act();
+    else {
+      const join = await world.cost(act);
+      print(size, "a join with its voice", join);
+      expectWithin(join, bounds.voice, size);
+      expect(join.frames).toBeLessThanOrEqual(2 + size);
+      expect(join.asked).toBeLessThanOrEqual(2 + 2 * size);
+    }
+  }
 });
