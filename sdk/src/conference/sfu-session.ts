@@ -9,12 +9,18 @@ import type { Incoming } from "./seat";
 type Kind = "audio" | "video";
 type Publish = Extract<RoomOperation, { type: "publish" }>;
 
-/** Of a camera: three sizes, of which each receiver takes what it shows. A poor uplink gives up the last ones first. */
-const simulcast: RTCRtpEncodingParameters[] = [
-  { rid: "l", maxBitrate: 150_000, scaleResolutionDownBy: 4 },
-  { rid: "m", maxBitrate: 500_000, scaleResolutionDownBy: 2 },
-  { rid: "h", maxBitrate: 1_500_000 },
-];
+/**
+ * Of a picture: up to three sizes, of which each receiver takes what it shows. The SFU takes the first of their
+ * names for the largest; browsers give up the last in the list first when the uplink is poor, and do not send
+ * all of a small picture (Chromium: three from 960 pixels on, two from 480).
+ */
+function layersOf(track: MediaStreamTrack | null): RTCRtpEncodingParameters[] | undefined {
+  const { width = 0 } = track?.getSettings?.() ?? {};
+  const half = { rid: "h", maxBitrate: 500_000, scaleResolutionDownBy: 2 };
+  const full = { rid: "f", maxBitrate: 1_500_000 };
+  if (width >= 960) return [{ rid: "q", maxBitrate: 150_000, scaleResolutionDownBy: 4 }, half, full];
+  return width >= 480 ? [half, full] : undefined;
+}
 
 /** What is to be sent. Phones are those that are hosted here. */
 export interface Outgoing {
@@ -124,8 +130,12 @@ export class SfuSession {
       this.#senders.delete(name);
     }
     if (!sends) return;
-    const encodings = kind === "video" && { sendEncodings: simulcast };
-    const init: RTCRtpTransceiverInit = { direction: "sendonly", streams: [this.#stream], ...encodings };
+    const sendEncodings = kind === "video" ? layersOf(track) : undefined;
+    const init: RTCRtpTransceiverInit = {
+      direction: "sendonly",
+      streams: [this.#stream],
+      ...(sendEncodings && { sendEncodings }),
+    };
     const transceiver = this.pc.addTransceiver(track ?? kind, init);
     this.#senders.set(name, { transceiver, emptySince: track ? undefined : now });
   }

@@ -89,7 +89,21 @@ test("in a large conference one publishes at once, and makes no connection with 
   expect(publishes(bob)[1]).not.toHaveProperty("fresh");
   const [audio, video] = sfu("bob").transceivers.map(({ sender }) => sender);
   expect(audio?.track?.kind).toBe("audio");
-  expect(video?.encodings?.map(({ rid }) => rid)).toEqual(["l", "m", "h"]);
+  expect(video?.encodings?.map(({ rid }) => rid)).toEqual(["q", "h", "f"]);
+});
+
+test.each([
+  [960, ["q", "h", "f"]],
+  [640, ["h", "f"]],
+  [320, undefined],
+])("a camera of %i pixels sends as many sizes as make sense", async (width, rids) => {
+  room.plan = "sfu";
+  await join("alice");
+  device("bob").media.width = width;
+  const bob = await join("bob", { video: true });
+  await answers(bob);
+  const video = sfu("bob").transceivers[1]?.sender;
+  expect(video?.encodings?.map(({ rid }) => rid)).toEqual(rids);
 });
 
 test("what the room offers is answered, and heard when it comes", async () => {

@@ -9,8 +9,15 @@ export class FakeTrack extends EventTarget {
   muted = false;
   readyState: "live" | "ended" = "live";
 
-  constructor(readonly kind: Kind) {
+  constructor(
+    readonly kind: Kind,
+    private readonly settings: MediaTrackSettings = {},
+  ) {
     super();
+  }
+
+  getSettings(): MediaTrackSettings {
+    return this.settings;
   }
 
   stop(): void {
@@ -97,6 +104,8 @@ export class FakeWebRtc {
   mediaError: Error | undefined;
   /** How long the person thinks about the permission. */
   permissionMs = 5;
+  /** Of the camera's picture. */
+  width = 1_280;
   /** A candidate is there with the description, and the others are not seen in it. */
   early = true;
   /** When all of this device's candidates are there. */
@@ -123,7 +132,9 @@ export class FakeWebRtc {
           await new Promise((resolve) => setTimeout(resolve, device.permissionMs));
           if (device.mediaError) throw device.mediaError;
           const kinds = (["audio", "video"] as const).filter((kind) => constraints[kind]);
-          const tracks = kinds.map((kind) => new FakeTrack(kind));
+          const tracks = kinds.map(
+            (kind) => new FakeTrack(kind, kind === "video" ? { width: device.width } : {}),
+          );
           device.opened.push(...tracks);
           return new FakeStream(tracks);
         },
