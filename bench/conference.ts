@@ -74,7 +74,7 @@ async function benchJoins(phones: Phone[], bare: Bare): Promise<void> {
   );
   for (const { size, own, relay, one, frames } of joins)
     console.log(
-      `${compared(`the ${size}th`, own, { relay, "one object": one })}   ${frames} frames to clients`,
+      `${compared(`number ${size}`, own, { relay, "one object": one })}   ${frames} frames to clients`,
     );
 }
 
