@@ -53,6 +53,21 @@ export function confirm(room: Room, id: string, n: number): boolean {
   return seat.state === "leaving" && outbox.words.length === 0;
 }
 
+/** What goes to a call at once. Its session keeps for its party what is said to it, and not much more than this. */
+const batchBytes = 200_000;
+
+/** The words from number `from` on that go together: at least one, if there is one. */
+export function batch({ n, words }: Outbox, from: number): RoomWord[] {
+  const together: RoomWord[] = [];
+  let bytes = 0;
+  for (const { word, size } of words.slice(Math.max(0, from - n))) {
+    bytes += size;
+    if (together.length > 0 && bytes > batchBytes) break;
+    together.push(word);
+  }
+  return together;
+}
+
 /** The one with the most unconfirmed words, where they are more in all than a room may keep. */
 export function overfull(room: Room): Seat | undefined {
   const sizes = room.seats.map(({ outbox }) => sizeOf(outbox));
