@@ -47,7 +47,7 @@ class ConferenceCall {
     return result;
   }
   join(said: RoomWords = { n: 1, words: [event("1")] }) {
-    return this.input({ type: "seated", connection: "R", said });
+    return this.hear(said.n, ...said.words);
   }
   hear(n: number, ...words: RoomWords["words"]) {
     return this.input({ type: "room", from: room, connection: "R", said: { n, words } });

@@ -23,8 +23,8 @@ export function notify(call: CallData, notice: RoomNotice): void {
   if (side && call.state !== "ended") tell(call, side, notice);
 }
 
-/** The room has taken the caller in, and answers with its first words. */
-export function seat(run: Run, connection: string): void {
+/** The room has taken the caller in. */
+function seat(run: Run, connection: string): void {
   const { call } = run;
   if (call.state !== "initiating") return;
   progress(run, { devices: 1 });
@@ -45,7 +45,6 @@ export function hearRoom(
   const side = roomSide(call);
   if (!side || !isSameUser(call[side], from)) return fail("notFound");
   if (call.state === "ended") return fail("conflict", { detail: "the call has ended" });
-  // The room's answer to the joining may have been lost: it is there.
   if (side === "callee") seat(run, connection);
   const applied = call.applied[connection] ?? 0;
   if (said.n > applied + 1) return ok(null);

@@ -22,9 +22,7 @@ export type CallInput =
   | { type: "refused"; error: ErrorBody }
   /** What its leg tells. */
   | { type: "line"; from: CallUser; connection: string; news: LineNews }
-  /** The conference has taken the caller in. */
-  | { type: "seated"; connection: string; said: RoomWords }
-  /** What the conference says. */
+  /** What the conference says. Its first words say that it has taken the caller in. */
   | { type: "room"; from: CallUser; connection: string; said: RoomWords }
   /** More credit is reserved: all that the call holds now. */
   | { type: "funded"; held: number; slice: number }

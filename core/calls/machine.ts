@@ -15,7 +15,7 @@ import {
 } from "../../protocol";
 import { type CallData, type CallUser, isSameUser, type Side, sideOf, takesPart } from "./call-data";
 import { acknowledge, isOverfull, tell } from "./call-log";
-import { hearRoom, isParticipant, notify, seat } from "./conference";
+import { hearRoom, isParticipant, notify } from "./conference";
 import type { CallInput, Step } from "./inputs";
 import { end, establish, hold, other, progress, type Run, ring, take, watchMedia } from "./moves";
 import { fund, goBroke, hearLine, lineReady } from "./phone";
@@ -33,7 +33,9 @@ export interface NewCall {
 /** A new call, not yet offered to anybody, and the effect that offers it; that to a line is dialled instead. */
 export function newCall(input: NewCall, now: number): Step {
   const { start } = input;
-  const ringFor = 1_000 * (start.ringSeconds ?? serverLimits.ringSeconds);
+  // A conference does not ring: it takes some time to join one that moves to its SFU.
+  const rings = input.callee.line === "conference" ? undefined : start.ringSeconds;
+  const ringFor = 1_000 * (rings ?? serverLimits.ringSeconds);
   const call: CallData = {
     callId: input.callId,
     applicationKey: input.applicationKey,
@@ -109,15 +111,6 @@ function react(run: Run, input: CallInput): Result<null> {
     return done;
   }
   if (input.type === "line") return hearLine(run, input);
-  if (input.type === "seated") {
-    seat(run, input.connection);
-    const { callee } = run.call;
-    return hearRoom(
-      run,
-      { type: "room", from: callee, connection: input.connection, said: input.said },
-      () => {},
-    );
-  }
   if (input.type === "room") {
     return hearRoom(run, input, (side, op) => {
       carryOut(run, side, { ...input, type: "operation", n: 0, ack: 0, op });

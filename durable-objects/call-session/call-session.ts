@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { costOfCall } from "../../core/calls/billing";
 import { type CallData, isSameUser, isWorthStoring, sideOf, takesPart } from "../../core/calls/call-data";
 import { unseen } from "../../core/calls/call-log";
+import { roomSide } from "../../core/calls/conference";
 import type { CallEffect, CallInput } from "../../core/calls/inputs";
 import type { LineNews } from "../../core/calls/line";
 import { newCall, nextDeadline, step } from "../../core/calls/machine";
@@ -270,12 +271,14 @@ export class CallSession extends DurableObject<Env> {
         this.#log("call.join.failed", { error: String(error) });
         return fail("unavailable");
       });
-    return this.#apply(
-      joined.ok
-        ? { type: "seated", connection: `${roomInstance}/${callId}`, said: joined.value }
-        : { type: "refused", error: joined.error },
+    if (!joined.ok) return this.#apply({ type: "refused", error: joined.error }, asker);
+    const connection = `${roomInstance}/${callId}`;
+    const applied = await this.#apply(
+      { type: "room", from: call.callee, connection, said: joined.value },
       asker,
     );
+    // It took too long, and is over: the room finds out when it says something.
+    return applied.ok ? applied : ok({ time: this.clock(), ...this.#endFor(request.from) });
   }
 
   /** One step, stored and told to both sides. `asker`: the connection that gets the result. */
@@ -360,8 +363,11 @@ export class CallSession extends DurableObject<Env> {
   }
 
   async #forget(): Promise<void> {
+    const side = this.#call && roomSide(this.#call);
+    // A conference that has not heard of the end keeps the seat.
+    if (side) await this.#deliveries.tell();
     // Written a second time, which changes nothing when the first time went well.
-    if (!(await this.#record())) {
+    if (!(await this.#record()) || (side && !this.#deliveries.isTold(side))) {
       await this.#alarm.by(this.clock() + 60_000);
       return;
     }

@@ -95,6 +95,11 @@ export class Deliveries {
     return Promise.all([this.#tell("caller"), this.#tell("callee")]);
   }
 
+  /** Whoever takes a side's events has all of them. */
+  isTold(side: Side): boolean {
+    return this.#session.call().logs[side].last <= this.#sent[side];
+  }
+
   /** Hands a side's hub what is new for it, one delivery at a time, so that order is kept. */
   #tell(side: Side): Promise<void> | null {
     if (this.#sending[side] || this.#session.call().logs[side].last <= this.#sent[side])

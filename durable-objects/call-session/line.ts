@@ -1,14 +1,16 @@
 /** What a session does for a call to a phone or a SIP address: money, and the leg. Everything here may be done twice. */
+import { findCall } from "../../core/calls/archive";
 import { costOfCall, sliceWanted } from "../../core/calls/billing";
 import type { Bill, CallData, CallUser } from "../../core/calls/call-data";
 import type { CallInput } from "../../core/calls/inputs";
 import { currencyOf } from "../../core/credits/money";
 import { incrementPrice, priceOf } from "../../core/credits/rate";
 import { extend, reserve, settle } from "../../core/credits/reservations";
+import { archiveFor } from "../../core/db/database";
 import { log } from "../../core/log";
 import { planLine } from "../../core/telephony/plan";
 import type { Trunk } from "../../core/telephony/trunk";
-import { type CallOperation, ok, type Result } from "../../protocol";
+import { type CallOperation, fail, ok, type Result } from "../../protocol";
 import type { Env } from "../env";
 import { sipDialog } from "../names";
 
@@ -19,8 +21,14 @@ export async function prepareLine(
   now: number,
 ): Promise<Result<{ bill?: Bill; trunks: Trunk[] }>> {
   if (callee.line === "test") return ok({ trunks: [] });
-  const plan = await planLine(env.DB, callee);
+  const archive = archiveFor(env, applicationKey);
+  const [plan, former] = await Promise.all([
+    planLine(env.DB, callee),
+    findCall(archive, applicationKey, callId),
+  ]);
   if (!plan.ok) return plan;
+  // Whoever was in a conference knows the ids of others' calls: what they leave behind is not written over.
+  if (former) return fail("conflict", { detail: "a call of this id was made before" });
   const { trunks, price } = plan.value;
   if (!price) return ok({ trunks });
   const { accountId, rate } = price;

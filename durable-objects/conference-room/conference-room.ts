@@ -17,6 +17,9 @@ import { Lanes } from "./lanes";
 import type { Callout, Join, Joined, ListedParticipant, RoomAddress, RoomDelivery } from "./rpc";
 import { loadRoom, storeRoom } from "./storage";
 
+/** What nobody has said that it heard is said again after so long, whatever happens. */
+const unheardMs = 30_000;
+
 /**
  * One conference: the shell around {@link step}. It stores the room before anything leaves, carries what it
  * says to the calls of its participants, and asks the SFU for what it plans.
@@ -107,6 +110,7 @@ export class ConferenceRoom extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     this.#alarm.rang();
     this.#wake();
+    this.#lanes.doubt();
     this.#apply({ type: "time" });
   }
 
@@ -138,7 +142,13 @@ export class ConferenceRoom extends DurableObject<Env> {
 
   #setAlarm(room: Room): void {
     const now = this.clock();
-    const next = Math.min(nextDue(room, now) ?? Number.POSITIVE_INFINITY, ...this.#lanes.due());
+    // Should this object die before its words are heard, nobody else wakes it soon. One alarm for many steps.
+    const unheard = room.seats.some(({ outbox }) => outbox.words.length > 0);
+    const next = Math.min(
+      nextDue(room, now) ?? Number.POSITIVE_INFINITY,
+      unheard ? now + unheardMs : Number.POSITIVE_INFINITY,
+      ...this.#lanes.due(),
+    );
     // What is overdue is seen to by somebody else, or was just tried: the alarm does not ring all the time.
     if (Number.isFinite(next)) this.ctx.waitUntil(this.#alarm.by(next > now ? next : now + 1_000));
   }

@@ -46,12 +46,21 @@ export class Lanes {
 
   /** Starts what is to be carried. */
   go(): void {
-    for (const { id } of this.#means.room()?.seats ?? []) {
+    const seats = this.#means.room()?.seats ?? [];
+    const there = new Set(seats.map(({ id }) => id));
+    for (const id of this.#resting.keys()) if (!there.has(id)) this.#resting.delete(id);
+    for (const id of this.#sent.keys()) if (!there.has(id)) this.#sent.delete(id);
+    for (const { id } of seats) {
       const rest = this.#resting.get(id);
       if (this.#busy.has(id) || (rest && rest.until > this.#means.clock()) || !this.#next(id)) continue;
       this.#busy.add(id);
       this.#means.wait(this.#run(id));
     }
+  }
+
+  /** Nobody knows whether what has left was heard: it is said again. */
+  doubt(): void {
+    this.#sent.clear();
   }
 
   /** When something that failed is tried again. */
@@ -75,7 +84,6 @@ export class Lanes {
     this.#busy.delete(id);
     if (attempt > 3 && this.#seat(id)) this.#rest(id);
     else this.#resting.delete(id);
-    if (!this.#seat(id)) this.#sent.delete(id);
   }
 
   #rest(id: string): void {

@@ -124,5 +124,5 @@ it("is so many rows, requests and queries for a call that is answered and hung u
   expect(calls).toBeGreaterThan(8);
   expect(calls + frames.mock.calls.length).toBeLessThanOrEqual(25);
   expect(rows).toBeLessThanOrEqual(32);
-  expect(d1.statements).toBeLessThanOrEqual(18);
+  expect(d1.statements).toBeLessThanOrEqual(19);
 });

@@ -153,18 +153,22 @@ it("a call keeps the rate that it was reserved at", async () => {
   await expect.poll(() => kindsOf(world)).toContain("charge -70000");
 });
 
-it("a paid call does not hide behind one that was free and had its id", async () => {
+it("a phone call is not made with the id of a call that is on record, whose record stays", async () => {
   const world = await openWorld();
   const callId = crypto.randomUUID();
   await world.alice.call(callId, start("nobody-such"), { n: 1 });
   await later(sessionOf(world, callId), 61_000);
   await expect.poll(() => stored(world, callId)).toBeUndefined();
-  await world.alice.call(callId, start(number, "phone"), { n: 1 });
-  await tell(world, callId, answered);
-  await world.alice.call(callId, hangup);
-  await expect
-    .poll(() => findCall(bindings.DB, world.application.key, callId))
-    .toMatchObject({ line: "phone", cost: 70_000 });
+  const former = await findCall(bindings.DB, world.application.key, callId);
+  expect(former).toMatchObject({ calleeUserId: "nobody-such", line: null });
+  expect(await world.alice.call(callId, start(number, "phone"), { n: 1 })).toMatchObject({
+    result: { ended: { cause: "failure", error: { name: "conflict" } } },
+  });
+  await later(sessionOf(world, callId), 61_000);
+  await expect.poll(() => stored(world, callId)).toBeUndefined();
+  expect(await findCall(bindings.DB, world.application.key, callId)).toEqual(former);
+  expect(world.dials).toEqual([]);
+  expect(await kindsOf(world)).toEqual(["topUp 1000000"]);
 });
 
 it("a start that is repeated after its refusal was stored hears that the call is over", async () => {
