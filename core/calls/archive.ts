@@ -1,5 +1,5 @@
 /** Call records and what the parties measured: written once at the end of a call, read by REST. */
-import { and, desc, eq, gte, inArray, isNull, lt, or, sql } from "drizzle-orm";
+import { and, desc, eq, gte, inArray, isNull, lt, or } from "drizzle-orm";
 import type { CallStatistics, CallTimes, EndCause } from "../../protocol";
 import { database } from "../db/database";
 import { callStatistics, calls, deletedUsers } from "../db/schema";
@@ -83,12 +83,8 @@ export async function writeCallRecord(db: D1Database, record: CallRecord): Promi
   await database(db)
     .insert(calls)
     .values(row)
-    // Ids are made by clients: a call that was paid does not hide behind one that was not.
-    .onConflictDoUpdate({
-      target: [calls.applicationKey, calls.callId],
-      set: row,
-      setWhere: sql`${calls.cost} is null and excluded.cost is not null`,
-    });
+    // Ids are made by clients: the first call of an id keeps its record, and no phone call is made with it.
+    .onConflictDoNothing();
 }
 
 /** One call of the application. */
