@@ -184,6 +184,22 @@ describe("what could not be said", () => {
     await expect.poll(() => world.told(alice)).toEqual(["joined", "participantJoined"]);
   });
 
+  it("to one who has left, wakes the object no more", async () => {
+    const world = new World();
+    const [alice, bob] = [await world.join(), await world.join()];
+    world.unreachable.add(alice);
+    await world.join();
+    await world.leave(alice);
+    await expect.poll(() => world.told(bob)).toEqual(["joined", "participantJoined", "participantLeft"]);
+    await runInDurableObject(world.room, (room) => {
+      room.clock = () => Date.now() + 60_000;
+    });
+    await expect.poll(() => runDurableObjectAlarm(world.room)).toBe(true);
+    await expect
+      .poll(() => runInDurableObject(world.room, (_, { storage }) => storage.getAlarm()))
+      .toBeNull();
+  });
+
   it("to a call that is over, gives its seat back", async () => {
     const world = new World();
     const [alice, bob] = [await world.join(), await world.join()];

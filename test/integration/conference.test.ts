@@ -1,10 +1,13 @@
-import { abortAllDurableObjects } from "cloudflare:test";
-import { describe, expect, it } from "vitest";
+import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { ConferenceRoom } from "../../durable-objects/conference-room/conference-room";
 import type { RoomAddress } from "../../durable-objects/conference-room/rpc";
 import { callSession, conferenceRoom, userHub } from "../../durable-objects/names";
 import { limits } from "../../protocol";
 import { Participant } from "./conference-world";
 import { application, bindings, hangup, later, Peer, someone } from "./peer";
+
+afterEach(() => vi.restoreAllMocks());
 
 const roomOf = (
   conferenceId: string,
@@ -114,6 +117,55 @@ describe("joining", () => {
     const bob = await Participant.join(name);
     await alice.sees(bob);
     expect(alice.named("signal")).toEqual([]);
+  });
+});
+
+describe("a room that takes its time", () => {
+  /** Joining waits until this is called. */
+  function slowly() {
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const { join } = ConferenceRoom.prototype;
+    vi.spyOn(ConferenceRoom.prototype, "join").mockImplementation(async function (
+      this: ConferenceRoom,
+      ...of
+    ) {
+      await gate;
+      return join.apply(this, of);
+    });
+    return open;
+  }
+
+  async function joinSlowly() {
+    const open = slowly();
+    const name = someone("room");
+    const peer = await Peer.connect(someone("alice"));
+    const { callId, answered } = peer.start(name, { line: "conference", offer: undefined, ringSeconds: 5 });
+    const session = callSession(bindings, application, callId);
+    await expect
+      .poll(() => runInDurableObject(session, (_, { storage }) => storage.getAlarm()))
+      .not.toBeNull();
+    return { open, name, peer, callId, answered, session };
+  }
+
+  it("is waited for longer than a short ring", async () => {
+    const { open, peer, callId, answered, session } = await joinSlowly();
+    await later(session, 6_000);
+    open();
+    expect(await answered).toMatchObject({ type: "answer" });
+    await peer.event("established", callId);
+  });
+
+  it("gives the seat back that it gives too late, and the caller hears that it is over", async () => {
+    const { open, name, answered, session } = await joinSlowly();
+    await later(session, 46_000);
+    open();
+    expect(await answered).toMatchObject({ result: { ended: { cause: "timeout" } } });
+    const [, room] = roomOf(name);
+    await expect.poll(() => runDurableObjectAlarm(room)).toBe(true);
+    await expect.poll(() => listOf(name)).toEqual([]);
   });
 });
 
