@@ -1,5 +1,5 @@
 import { isDue } from "../../core/conferences/callouts";
-import { confirm } from "../../core/conferences/outbox";
+import { batch, confirm } from "../../core/conferences/outbox";
 import { type Room, type Seat, seatOf } from "../../core/conferences/room-data";
 import { within } from "../../core/within";
 import type { CallOperation, CallResult, Result } from "../../protocol";
@@ -127,7 +127,7 @@ export class Lanes {
   }
 
   async #say({ id, outbox }: Seat, from: number): Promise<boolean> {
-    const words = outbox.words.slice(from - outbox.n).map(({ word }) => word);
+    const words = batch(outbox, from);
     const last = from + words.length - 1;
     const session = this.#means.session(id);
     const heard = await inTime(async () => session.hear(this.#party(id), { n: from, words }));
