@@ -97,6 +97,12 @@ export const serverLimits = {
   calloutsBurst: 50,
   /** What waits in a conference for its participants, and has not reached their calls. */
   roomBacklogBytes: 8_000_000,
+  /**
+   * What a user may signal to one participant: an honest description is some 10 kB. What five others say at once
+   * is less than a call keeps for a party that is away (callLogBytes).
+   */
+  signalBytesPerSecond: 5_000,
+  signalBytesBurst: 90_000,
   /** Of one description's tracks through the SFU: more go with the next one. */
   sfuTracksPerChange: 64,
   trunksPerApplication: 20,

@@ -68,11 +68,34 @@ export function batch({ n, words }: Outbox, from: number): RoomWord[] {
   return together;
 }
 
-/** The one with the most unconfirmed words, where they are more in all than a room may keep. */
+/**
+ * The one for whom the most words wait, where they are more in all than a room may keep. What was signalled
+ * counts for its sender.
+ */
 export function overfull(room: Room): Seat | undefined {
-  const sizes = room.seats.map(({ outbox }) => sizeOf(outbox));
-  if (sizes.reduce((sum, size) => sum + size, 0) <= serverLimits.roomBacklogBytes) return undefined;
-  return room.seats[sizes.indexOf(Math.max(...sizes))];
+  const sizes = new Map(room.seats.map(({ id }) => [id, 0]));
+  let sum = 0;
+  for (const { id, outbox } of room.seats) {
+    for (const { word, size } of outbox.words) {
+      const cause = signaller(word) ?? id;
+      sizes.set(cause, (sizes.get(cause) ?? 0) + size);
+      sum += size;
+    }
+  }
+  if (sum <= serverLimits.roomBacklogBytes) return undefined;
+  const most = Math.max(...sizes.values());
+  return room.seats.find(({ id }) => sizes.get(id) === most);
+}
+
+/** What one has signalled who is out says nothing any more to those who have not heard it. */
+export function withdrawSignals(room: Room, from: string): void {
+  const word: RoomWord = { word: "event", event: { type: "signal", signals: [] } };
+  for (const { outbox } of room.seats)
+    outbox.words = outbox.words.map((one) => (signaller(one.word) === from ? { word, size: 0 } : one));
+}
+
+function signaller(said: RoomWord): string | undefined {
+  return said.word === "event" && said.event.type === "signal" ? said.event.signals[0]?.peer : undefined;
 }
 
 /** Of all unconfirmed words, and of the descriptions that wait for the SFU: about what a room needs beside its roster. */

@@ -241,22 +241,48 @@ describe("the roster", () => {
 });
 
 describe("the outboxes", () => {
+  const backlogOf = (world: World) => world.room.seats.reduce((sum, { outbox }) => sum + sizeOf(outbox), 0);
+
   it("are bounded: the one who takes nothing goes", () => {
     const world = new World();
     for (const id of ["a", "b", "c"]) world.join(id);
-    const sdp = "x".repeat(serverLimits.sfuSdpBytes);
-    const tell = (peer: string) =>
-      world.say("a", { type: "signal", signals: [{ peer, description: { type: "offer", sdp } }] });
-    tell("c");
-    for (let sent = 0; sent * sdp.length < serverLimits.roomBacklogBytes; sent += 1) {
-      tell("b");
-      const backlog = world.room.seats.reduce((sum, { outbox }) => sum + sizeOf(outbox), 0);
-      expect(backlog).toBeLessThanOrEqual(serverLimits.roomBacklogBytes);
-    }
-    expect(world.ids).toEqual(["a", "c"]);
     world.settle();
-    expect(world.call("b").over).toMatchObject({ error: { name: "tooLarge" } });
-    expect(world.call("c").named("signal").length).toBe(1);
+    world.callPhone("p");
+    world.say("a", { type: "bridge", id: "p", description: offer });
+    world.start("p");
+    world.answer("p", answer);
+    const description = { type: "offer", sdp: "x".repeat(serverLimits.sdpBytes) } as const;
+    world.say("b", { type: "signal", signals: [{ peer: "a", candidates: [] }] });
+    for (let sent = 0; sent * serverLimits.sdpBytes < serverLimits.roomBacklogBytes; sent += 1) {
+      world.tell("p", { event: "description", description, candidates: [] });
+      expect(backlogOf(world)).toBeLessThanOrEqual(serverLimits.roomBacklogBytes);
+    }
+    expect(world.ids).toEqual(["b", "c", "p"]);
+    world.settle();
+    expect(world.call("a").over).toMatchObject({ error: { name: "tooLarge" } });
+    check(world);
+  });
+
+  it("are bounded: the one who has signalled too much goes, and not those to whom", () => {
+    const world = new World();
+    for (const id of ["a", "b", "c", "d"]) world.join(id);
+    world.settle();
+    const description = { type: "offer", sdp: "x".repeat(serverLimits.sdpBytes) } as const;
+    world.say("b", { type: "signal", signals: [{ peer: "c", candidates: [] }] });
+    for (let sent = 0; sent * serverLimits.sdpBytes < serverLimits.roomBacklogBytes; sent += 1) {
+      world.now += 10_000;
+      world.say("a", { type: "signal", signals: [{ peer: sent % 3 === 0 ? "b" : "c", description }] });
+      expect(backlogOf(world)).toBeLessThanOrEqual(serverLimits.roomBacklogBytes);
+    }
+    expect(world.ids).toEqual(["b", "c", "d"]);
+    world.settle();
+    expect(world.call("a").over).toMatchObject({ error: { name: "tooLarge" } });
+    expect(
+      world
+        .call("c")
+        .named("signal")
+        .filter(({ signals }) => signals.length > 0).length,
+    ).toBe(1);
     check(world);
   });
 

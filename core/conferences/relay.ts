@@ -1,5 +1,12 @@
 /** What participants say about media: to each other in a mesh, or to the SFU. */
-import type { RoomEvent, RoomOperation, Signal, TrackNames } from "../../protocol";
+import {
+  byteLength,
+  type RoomEvent,
+  type RoomOperation,
+  type Signal,
+  serverLimits,
+  type TrackNames,
+} from "../../protocol";
 import { hosted } from "./bridges";
 import type { RoomInput, Run } from "./inputs";
 import { say } from "./outbox";
@@ -7,8 +14,15 @@ import { type Room, type Seat, seatOf, users } from "./room-data";
 import type { SfuOperation } from "./sfu/hear";
 import { concludeChange, hearSfu, loseChange, nextChange, nextRetry } from "./sfu/planner";
 
-/** Each to the one it is for, in order. Those for somebody who is not there are dropped. */
-export function relay(run: Run, from: Seat, { signals }: Extract<RoomOperation, { type: "signal" }>): void {
+/**
+ * Each to the one it is for, in order. Those for somebody who is not there are dropped. False: it is too much
+ * for one of them, and nothing was relayed.
+ */
+export function relay(
+  run: Run,
+  from: Seat,
+  { signals }: Extract<RoomOperation, { type: "signal" }>,
+): boolean {
   const byPeer = new Map<string, Signal[]>();
   for (const { peer, tracks, ...signal } of signals) {
     const names = tracks && namesOf(run.room, from, tracks);
@@ -16,7 +30,26 @@ export function relay(run: Run, from: Seat, { signals }: Extract<RoomOperation, 
     byPeer.set(peer, [...(byPeer.get(peer) ?? []), sent]);
   }
   byPeer.delete(from.id);
-  for (const [peer, sent] of byPeer) say(run, { type: "signal", signals: sent }, seatOf(run.room, peer));
+  const there = users(run.room).flatMap((to) => {
+    const sent = byPeer.get(to.id);
+    return sent ? [{ to, sent }] : [];
+  });
+  const isBearable = there.map(({ to, sent }) => takeSignals(run.now, from, to, sent)).every(Boolean);
+  if (isBearable) for (const { to, sent } of there) say(run, { type: "signal", signals: sent }, to);
+  return isBearable;
+}
+
+/** Counts what a user, on all devices, signals to one participant. False: it is more than may be. */
+function takeSignals(now: number, { userId }: Seat, to: Seat, signals: Signal[]): boolean {
+  const { signalBytesPerSecond, signalBytesBurst } = serverLimits;
+  const lately = Object.entries(to.signalled ?? {}).flatMap(([user, { bytes, at }]) => {
+    const left = bytes - (Math.max(0, now - at) / 1_000) * signalBytesPerSecond;
+    return left > 0 ? [[user, { bytes: left, at: now }] as const] : [];
+  });
+  const counts = new Map(lately);
+  const bytes = (counts.get(userId)?.bytes ?? 0) + byteLength(JSON.stringify(signals));
+  to.signalled = Object.fromEntries(counts.set(userId, { bytes, at: now }));
+  return bytes <= signalBytesBurst;
 }
 
 /** Only of phones whose host says so. */

@@ -77,6 +77,8 @@ export interface Seat {
   host?: string;
   calling?: Calling;
   bridge?: Bridge;
+  /** What each user has signalled to it lately: bytes, less what may be said each second since. */
+  signalled?: Record<string, { bytes: number; at: number }>;
   /** The seq of the last event of its call. */
   heard: number;
   outbox: Outbox;

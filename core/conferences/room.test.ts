@@ -126,6 +126,41 @@ describe("in the room", () => {
     expect(world.call("c").named("signal")).toEqual([]);
   });
 
+  const long = { type: "offer", sdp: "x".repeat(39_000) } as const;
+
+  it("who signals too much to one of the others at once is out, and nobody else", () => {
+    const world = worldOf("a", "b", "c");
+    // As much as may be, to each: and again, after some time.
+    for (let time = 0; time < 2; time += 1) {
+      for (const peer of ["b", "c"])
+        world.say("a", { type: "signal", signals: Array(2).fill({ peer, description: long }) });
+      world.settle();
+      world.now += 20 * second;
+    }
+    expect(world.ids).toEqual(["a", "b", "c"]);
+    world.say("a", {
+      type: "signal",
+      signals: [{ peer: "c", candidates: [] }, ...Array(3).fill({ peer: "b", description: long })],
+    });
+    world.say("a", { type: "signal", signals: [{ peer: "c", candidates: [] }] });
+    world.settle();
+    expect(world.ids).toEqual(["b", "c"]);
+    expect(world.call("a").over).toMatchObject({ error: { name: "tooLarge" } });
+    for (const id of ["b", "c"]) expect(world.call(id).named("signal").length).toBe(2);
+  });
+
+  it("a user with several devices signals no more than another", () => {
+    const world = worldOf("b");
+    for (const id of ["a1", "a2", "a3"])
+      world.input({ type: "join", id, userId: "mallory", video: false, reference: "r" });
+    const tell = (id: string, signals = [{ peer: "b", description: long }]) => {
+      const event = { event: "operation", operation: { type: "signal", signals } } as const;
+      world.input({ type: "heard", id, entries: [{ seq: 1, event }] });
+    };
+    for (const id of ["a1", "a2", "a3"]) tell(id);
+    expect(world.ids).toEqual(["b", "a1", "a2"]);
+  });
+
   it("what one does alone is there for who comes later, also after a crash", () => {
     const world = worldOf("a");
     world.tell("a", { event: "media", media: { muted: true, held: false, video: "on" } });

@@ -25,6 +25,7 @@ import { command, dismiss, join, kick, kickAll, leave, setMedia, setPresent } fr
 const done = ok(null);
 /** What was to be done by now was not, because the room has died. */
 const lostMs = 30_000;
+const tooMuch = errorBody("tooLarge", { detail: "too much was signalled to another participant" });
 
 /** One step of a conference. The room that is given is not changed. */
 export function step(before: Room, input: RoomInput, now: number, means: Means): RoomStep {
@@ -39,7 +40,7 @@ export function step(before: Room, input: RoomInput, now: number, means: Means):
   const result = react(run, input);
   if (!result.ok) return { room: before, changed: false, effects: [], result };
   for (let seat = overfull(run.room); seat; seat = overfull(run.room)) {
-    dismiss(run, seat, "failure", errorBody("tooLarge", { detail: "too much waits for this participant" }));
+    dismiss(run, seat, "failure", errorBody("tooLarge", { detail: "too much waits in the conference" }));
   }
   askSfu(run);
   const { room, changed, effects } = run;
@@ -121,7 +122,7 @@ function carryOut(run: Run, seat: Seat, op: RoomOperation): void {
   if (seat.line) return;
   switch (op.type) {
     case "signal":
-      relay(run, seat, op);
+      if (!relay(run, seat, op)) dismiss(run, seat, "failure", tooMuch);
       return;
     case "invite":
       invite(run, seat, op);

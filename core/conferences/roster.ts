@@ -14,7 +14,7 @@ import {
 } from "../../protocol";
 import { handOver } from "./bridges";
 import type { Command, RoomInput, Run } from "./inputs";
-import { hangUp, say, sayToOthers } from "./outbox";
+import { hangUp, say, sayToOthers, withdrawSignals } from "./outbox";
 import { askAll } from "./relay";
 import { expected, infoOf, present, type Room, type Seat, seatOf, users } from "./room-data";
 import { dropSfu } from "./sfu/planner";
@@ -116,6 +116,7 @@ function tellLeft(run: Run, seat: Seat, former: Seat["state"], cause: EndCause, 
   const { id, host, calling, reference } = seat;
   if (former === "in") {
     sayToOthers(run, { type: "participantLeft", id }, seat);
+    withdrawSignals(room, id);
     dropSfu(room.sfu, id);
     askAll(run);
     run.effects.push({ type: "log", event: "left", id, reference });
