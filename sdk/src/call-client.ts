@@ -43,7 +43,7 @@ export class CallClient extends Emitter<CallClientEvents> {
   readonly #channels = new Map<string, CallChannel>();
   readonly #past = new Set<string>();
   readonly #acknowledging: Alarm;
-  /** Events since the last acknowledgement that went out alone. */
+  /** Events since the last acknowledgement that went out alone, by their weight. */
   #heard = 0;
 
   /** @internal */
@@ -199,7 +199,8 @@ export class CallClient extends Emitter<CallClientEvents> {
     } else if (!channel || channel.accept(frame)) {
       this.#calls.get(frame.callId)?.receive(frame.event);
     }
-    this.#heard += 1;
+    // The server keeps it until then: a large one counts for several, one for each 8 KB.
+    this.#heard += 1 + (JSON.stringify(frame.event).length >> 13);
     this.#scheduleAcknowledge();
     this.#tidy();
   }

@@ -59,6 +59,20 @@ test("the first one is alone, and everything is told as of another call", async 
   expect(world.server.operations("alice", "flowing")).toEqual([]);
 });
 
+test("large words of the room are acknowledged before many of them wait", async () => {
+  const alice = await join("alice");
+  const alone = () => world.server.sentBy("alice").filter((name) => name === "ack").length;
+  const before = alone();
+  const description = { type: "offer", sdp: "x".repeat(60_000) } as const;
+  for (let words = 0; words < 2; words += 1) {
+    world.server
+      .room("team")
+      .say(alice.callId, { type: "signal", signals: [{ peer: "nobody", description }] });
+  }
+  await world.pass(3_000);
+  expect(alone()).toBe(before + 1);
+});
+
 test("who comes later offers to all who are there, in one operation, and each hears each", async () => {
   const alice = await join("alice");
   const bob = await join("bob");
