@@ -12,7 +12,7 @@ import {
   type RoomOperation,
   serverLimits,
 } from "../../protocol";
-import type { CallUser } from "../calls/call-data";
+import type { CallUser, RoomNotice } from "../calls/call-data";
 import { resolveLine } from "../telephony/address";
 import { findHost, giveHost, hearGateway, offerNext } from "./bridges";
 import type { RoomInput, Run } from "./inputs";
@@ -104,6 +104,18 @@ export function hearStarted(run: Run, seat: Seat, result: Result<CallResult>): v
   else if (result.value.ended) leave(run, seat, result.value.ended.cause, result.value.ended.error);
   // Need not be stored: started again, it is the same call.
   else seat.calling.started = true;
+}
+
+/** It is not in, so nobody is to hear of this: they hear of it all when it comes in. */
+export function noteBefore(
+  run: Run,
+  seat: Seat,
+  event: Extract<CallEvent | RoomNotice, { event: "media" | "present" }>,
+): void {
+  if (event.event === "media") seat.media = event.media;
+  else if (event.present) delete seat.away;
+  else seat.away = true;
+  run.changed = true;
 }
 
 type Answered = Extract<CallEvent, { event: "answered" }>;

@@ -368,6 +368,34 @@ describe("calling somebody in", () => {
     expect(world.call("u0").named("invitation").at(-1)).toMatchObject({ id: "d", state: "answered" });
   });
 
+  it("what one does, and the server, while its answer waits for the SFU, holds when it comes in", () => {
+    const world = worldOf(...many(limits.meshParticipants));
+    world.means = { ...world.means, sfu: true };
+    world.callOut("c");
+    expect(world.input({ type: "command", id: "c", command: "mute" })).toMatchObject({ ok: false });
+    world.start("c");
+    world.answer("c");
+    world.tell("c", { event: "media", media: { muted: true, held: false, video: "on" } });
+    world.tell("c", { event: "present", present: false });
+    expect(world.input({ type: "command", id: "c", command: "hold" })).toMatchObject({ ok: true });
+    world.crash();
+    world.settle();
+    expect(world.call("u0").named("participantChanged")).toEqual([]);
+    world.input({ type: "assured", id: "c", session: "its session" });
+    world.settle();
+    const silence = { muted: false, held: true };
+    expect(world.call("u0").roster.at(-1)).toMatchObject({
+      id: "c",
+      media: { muted: true },
+      away: true,
+      silence,
+    });
+    expect(world.call("c").events).toMatchObject([{ type: "joined", silence }]);
+    world.tell("c", { event: "present", present: true });
+    world.settle();
+    expect(world.call("u0").roster.at(-1)?.away).toBeUndefined();
+  });
+
   it("is started again after a crash, unless that was long ago", () => {
     const world = worldOf("a");
     world.callOut("c", { inviter: "a" });

@@ -13,6 +13,7 @@ import {
   hearStarted,
   invite,
   isDue,
+  noteBefore,
   recoverCallouts,
   takeIn,
 } from "./callouts";
@@ -105,6 +106,7 @@ function hear(run: Run, seat: Seat, entries: Pick<LogEntry, "seq" | "event">[]):
     }
     if (seat.state === "calling") {
       hearCallee(run, seat, event);
+      if (event.event === "media" || event.event === "present") noteBefore(run, seat, event);
       if (event.event === "answered") hearAnswered(run, seat, event);
       else if (event.event === "earlyMedia") hearGateway(run, seat, event);
     } else if (seat.state === "in") {

@@ -164,13 +164,17 @@ export function setPresent(run: Run, seat: Seat, isPresent: boolean): void {
 /** Errors: notFound. */
 export function command(run: Run, id: string, what: Command): Result<null> {
   const seat = seatOf(run.room, id);
-  if (seat?.state !== "in") return fail("notFound");
+  // One that waits for the SFU hears of it when it comes in, and so do the others.
+  const waits = seat?.state === "calling" && seat.calling?.answered;
+  if (!seat || (seat.state !== "in" && !waits)) return fail("notFound");
   const silence = { ...seat.silence };
   if (what === "mute" || what === "unmute") silence.muted = what === "mute";
   else silence.held = what === "hold";
   const { muted, held } = seat.silence;
   if (silence.muted === muted && silence.held === held) return done;
   seat.silence = silence;
+  run.changed = true;
+  if (waits) return done;
   say(run, { type: "silence", silence }, seat);
   tellChange(run, seat, { silence });
   return done;
