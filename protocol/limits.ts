@@ -90,6 +90,8 @@ export const serverLimits = {
   phoneCallsPerUser: 10,
   /** Also those that are being called. */
   conferenceParticipants: 50,
+  /** Of one user among them: it may be in with several devices. */
+  conferenceSeatsPerUser: 8,
   /** Phones and SIP addresses among them: each costs money, and its host work. */
   conferencePhones: 10,
   /** Calls that a conference makes. */

@@ -18,7 +18,7 @@ import { findHost, giveHost, hearGateway, offerNext } from "./bridges";
 import type { RoomInput, Run } from "./inputs";
 import { say } from "./outbox";
 import { type Callout, expected, type Seat, seatOf } from "./room-data";
-import { admit, dismiss, enter, leave, needsSfu, newSeat } from "./roster";
+import { admit, dismiss, enter, hasSpace, leave, needsSfu, newSeat } from "./roster";
 
 const done = ok(null);
 /** A callout that was not started when the room died is not worth starting any more after so long. */
@@ -52,9 +52,10 @@ export function callOut(
 }
 
 /** Errors: conferenceFull, sfuMissing, hostMissing, rateLimited. */
-function mayCall({ room, means }: Run, { line }: CallUser): Result<null> {
+function mayCall({ room, means }: Run, { line, userId }: CallUser): Result<null> {
+  const space = hasSpace(room, line ? undefined : userId);
+  if (!space.ok) return space;
   const all = expected(room);
-  if (all.length >= serverLimits.conferenceParticipants) return fail("conferenceFull");
   const phones = all.filter((seat) => seat.line).length;
   if (line) {
     if (phones >= serverLimits.conferencePhones)

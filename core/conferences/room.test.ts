@@ -89,6 +89,24 @@ describe("joining", () => {
   });
 });
 
+it("one user has so many seats and no more, also by being called", () => {
+  const most = serverLimits.conferenceSeatsPerUser;
+  const world = worldOf("x");
+  world.means = { ...world.means, sfu: true };
+  const joinAs = (id: string, userId: string) =>
+    world.input({ type: "join", id, userId, video: false, reference: "r", session: "s" });
+  for (const id of many(most - 1)) expect(joinAs(id, "alice")).toMatchObject({ ok: true });
+  const to = { applicationKey: application, userId: "alice" };
+  expect(world.callOut("c", { to })).toMatchObject({ ok: true });
+  const full = { error: { name: "conferenceFull", detail: expect.stringContaining(`${most} times`) } };
+  expect(world.callOut("d", { to })).toMatchObject(full);
+  expect(joinAs("e", "alice")).toMatchObject(full);
+  expect(joinAs("f", "bob")).toMatchObject({ ok: true });
+  expect(world.callOut("p", { to: { ...to, line: "sip" } })).toMatchObject({ ok: true });
+  world.input({ type: "kick", id: "u0" });
+  expect(joinAs("g", "alice")).toMatchObject({ ok: true });
+});
+
 describe("in the room", () => {
   it("what comes a second time is not heard a second time", () => {
     const world = worldOf("a", "b");
@@ -374,9 +392,11 @@ describe("calling somebody in", () => {
     world.callOut("c");
     expect(world.input({ type: "command", id: "c", command: "mute" })).toMatchObject({ ok: false });
     world.start("c");
+    world.tell("c", { event: "ringing", time: 0 });
     world.answer("c");
     world.tell("c", { event: "media", media: { muted: true, held: false, video: "on" } });
     world.tell("c", { event: "present", present: false });
+    world.crash();
     expect(world.input({ type: "command", id: "c", command: "hold" })).toMatchObject({ ok: true });
     world.crash();
     world.settle();

@@ -33,7 +33,8 @@ export function join(run: Run, input: Extract<RoomInput, { type: "join" }>): Res
   const { id, session, video, type: _, ...who } = input;
   const former = seatOf(room, id);
   if (former) return former.state === "in" ? done : fail("conflict", { detail: "the id is in use" });
-  if (expected(room).length >= serverLimits.conferenceParticipants) return fail("conferenceFull");
+  const space = hasSpace(room, input.userId);
+  if (!space.ok) return space;
   const admitted = admit(run, session);
   if (!admitted.ok) return admitted;
   const seat = newSeat({ id, ...who }, video, 1);
@@ -56,6 +57,15 @@ export function newSeat(
     heard: 0,
     outbox: { n, words: [] },
   };
+}
+
+/** For one more, who is this user or, without one, a phone. Errors: conferenceFull. */
+export function hasSpace(room: Room, userId?: string): Result<null> {
+  const all = expected(room);
+  if (all.length >= serverLimits.conferenceParticipants) return fail("conferenceFull");
+  const most = serverLimits.conferenceSeatsPerUser;
+  const seats = all.filter((seat) => !seat.line && seat.userId === userId).length;
+  return seats < most ? done : fail("conferenceFull", { detail: `one user is in ${most} times at most` });
 }
 
 /** Sees to it that there is room for one more user. Errors: sfuMissing, unavailable (it has no session). */
