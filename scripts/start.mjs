@@ -89,7 +89,7 @@ function welcome(
 ) {
   const ringing = telephony
     ? `
-Both can call any phone number. All of them ring at
+They can call any phone number. All of them ring at
 
   telephone ${telephony}
 `
@@ -102,13 +102,14 @@ bob has three phones that sleep, too. What wakes them shows at
 `
     : "";
   return `
-Carillon runs at ${url}. Open these two, each in a window of its own:
+Carillon runs at ${url}. Open these, each in a window of its own: two for a call, all for a conference.
 
   alice  ${links.alice}
   bob    ${links.bob}
+  carol  ${links.carol}
 ${ringing}${sleeping}
 Each link signs one browser in, once; after that the browser remembers. Another one:
-  npm run carillon -- user token ${applicationKey} alice
+  npm run carillon -- user token ${applicationKey} dave
 Ctrl-C stops it; what it knows stays.
 `;
 }

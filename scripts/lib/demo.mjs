@@ -1,5 +1,5 @@
 // @ts-check
-/** The demo application, and the links that sign its two users in. */
+/** The demo application, and the links that sign its users in. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writePrivate } from "./state.mjs";
@@ -8,7 +8,7 @@ import { Problem } from "./terminal.mjs";
 /**
  * `phones`: the page that plays bob's phones; `telephony`: the one where every number rings. Where there is one.
  * @typedef {{ phones?: string, telephony?: string }} Pages
- * @typedef {Pages & { url: string, applicationKey: string, applicationSecret: string, links: { alice: string, bob: string } }} Demo
+ * @typedef {Pages & { url: string, applicationKey: string, applicationSecret: string, links: { alice: string, bob: string, carol: string } }} Demo
  */
 
 /**
@@ -31,9 +31,10 @@ export async function openDemo({ state, url, adminToken, ...pages }) {
     alice = await link(saved.applicationKey, "alice");
   }
   const bob = await link(saved.applicationKey, "bob");
-  if (!alice || !bob) throw new Problem("The demo application went away while it was made.");
+  const carol = await link(saved.applicationKey, "carol");
+  if (!alice || !bob || !carol) throw new Problem("The demo application went away while it was made.");
   const { applicationKey, applicationSecret } = saved;
-  const demo = { url, applicationKey, applicationSecret, links: { alice, bob }, ...pages };
+  const demo = { url, applicationKey, applicationSecret, links: { alice, bob, carol }, ...pages };
   writePrivate(path, `${JSON.stringify(demo, null, 2)}\n`);
   return demo;
 }
