@@ -46,7 +46,7 @@ async function startFails(env: Record<string, string>): Promise<string> {
 const fragment = (link: string) => new URLSearchParams(new URL(link).hash.slice(1));
 
 describe("npm start", () => {
-  it("gives a platform, a demo application and two links, and keeps them over a restart", async () => {
+  it("gives a platform, a demo application and three links, and keeps them over a restart", async () => {
     const first = await start();
     expect(await answers(first.url)).toBe(true);
     const page = await fetch(first.url);
@@ -54,7 +54,7 @@ describe("npm start", () => {
 
     expect(statSync(join(first.state, "demo.json")).mode & 0o777).toBe(0o600);
     expect(statSync(join(first.state, "secrets.json")).mode & 0o777).toBe(0o600);
-    for (const user of ["alice", "bob"] as const) {
+    for (const user of ["alice", "bob", "carol"] as const) {
       expect(first.output()).toContain(first.links[user]);
       expect(fragment(first.links[user]).get("key")).toBe(first.applicationKey);
       expect(fragment(first.links[user]).get("user")).toBe(user);

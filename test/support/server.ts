@@ -12,7 +12,7 @@ export interface Demo {
   url: string;
   applicationKey: string;
   applicationSecret: string;
-  links: { alice: string; bob: string };
+  links: { alice: string; bob: string; carol: string };
   /** The page that plays bob's phones, and what controls the push services of this machine. */
   phones?: string;
   /** The page where every number rings. */
