@@ -94,7 +94,8 @@ export type RoomOperation =
   | { type: "signal"; signals: Signal[] }
   /**
    * What this participant sends through the SFU, all of it, in one offer with its candidates left out
-   * or in: a session has the SFU's only. `mid` of each track that is sent; `id` of the phone whose it is.
+   * or in: a session has the SFU's only. `mid` of each track that is sent: a voice and two videos at most, and
+   * of each phone that this one hosts its voice, with the phone's `id`.
    * `fresh`: on a new peer connection, so with a new session; the first one, too. A `mid` that had nothing to
    * send for 30 s is forgotten by the SFU: what is sent then goes by another `mid`.
    */

@@ -62,6 +62,23 @@ const few = <T extends z.ZodMiniType>(item: T, max: number) => z.array(item).che
 const records = <T extends z.ZodMiniType>(key: z.ZodMiniString, value: T, max: number) =>
   z.record(key, value).check(z.refine((all) => Object.keys(all).length <= max, `more than ${max}`));
 
+/** Everybody receives them: a voice, a camera and a screen, and the voice of each phone that one hosts. */
+const published = z.array(z.object({ mid, kind: z.enum(["audio", "video"]), id: z.optional(uuid) })).check(
+  z.refine((tracks) => {
+    const own = tracks.filter(({ id }) => id === undefined);
+    const phones = tracks.filter(({ id }) => id !== undefined);
+    const voices = own.filter(({ kind }) => kind === "audio").length;
+    return (
+      voices <= 1 &&
+      own.length - voices <= 2 &&
+      phones.length <= serverLimits.conferencePhones &&
+      phones.every(({ kind }) => kind === "audio") &&
+      new Set(phones.map(({ id }) => id)).size === phones.length &&
+      new Set(tracks.map((track) => track.mid)).size === tracks.length
+    );
+  }, "more than one voice and two videos, and one voice for each phone"),
+);
+
 /** What a participant says to its conference; the room checks the ids, of which it knows which are its own. */
 const room = z.discriminatedUnion("type", [
   z.object({
@@ -80,10 +97,7 @@ const room = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("publish"),
     description: ofMany(z.literal("offer")),
-    tracks: few(
-      z.object({ mid, kind: z.enum(["audio", "video"]), id: z.optional(uuid) }),
-      serverLimits.conferencePhones + 2,
-    ),
+    tracks: published,
     heard: count,
     fresh: z.optional(z.literal(true)),
   }),
