@@ -269,7 +269,7 @@ async function pushesOf(server: Server): Promise<{ credentials: string[]; phones
 }
 
 /** Registers with a link, as the page does. */
-async function register(server: Server, user: "alice" | "bob"): Promise<number> {
+async function register(server: Server, user: keyof Server["links"]): Promise<number> {
   const token = fragment(server.links[user]).get("token");
   const answer = await fetch(`${server.url}/v1/instances`, {
     method: "POST",
