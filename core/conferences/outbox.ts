@@ -97,15 +97,3 @@ export function withdrawSignals(room: Room, from: string): void {
 function signaller(said: RoomWord): string | undefined {
   return said.word === "event" && said.event.type === "signal" ? said.event.signals[0]?.peer : undefined;
 }
-
-/** Of all unconfirmed words, and of the descriptions that wait for the SFU: about what a room needs beside its roster. */
-export function weightOf({ seats, sfu }: Room): number {
-  const waiting = Object.values(sfu).map(
-    ({ publishing, answer }) => (publishing?.description.sdp.length ?? 0) + (answer?.sdp.length ?? 0),
-  );
-  return [...waiting, ...seats.map(({ outbox }) => sizeOf(outbox))].reduce((sum, size) => sum + size, 0);
-}
-
-export function sizeOf({ words }: Outbox): number {
-  return words.reduce((sum, { size }) => sum + size, 0);
-}

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { limits, type RoomOperation, serverLimits } from "../../protocol";
-import { sizeOf } from "./outbox";
 import { infoOf, present, seatOf, users } from "./room-data";
 import { answer, Call, offer, World } from "./testing/world";
 
@@ -241,7 +240,8 @@ describe("the roster", () => {
 });
 
 describe("the outboxes", () => {
-  const backlogOf = (world: World) => world.room.seats.reduce((sum, { outbox }) => sum + sizeOf(outbox), 0);
+  const backlogOf = (world: World) =>
+    world.room.seats.flatMap(({ outbox }) => outbox.words).reduce((sum, { size }) => sum + size, 0);
 
   it("are bounded: the one who takes nothing goes", () => {
     const world = new World();

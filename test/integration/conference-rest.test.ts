@@ -1,7 +1,7 @@
 /** Conferences as an application's server sees them: real rooms, real calls, participants over sockets. */
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { Room } from "../../core/conferences/room-data";
+import { loadRoom } from "../../durable-objects/conference-room/storage";
 import { callSession, conferenceRoom } from "../../durable-objects/names";
 import { serverLimits } from "../../protocol";
 import { basic, newApplication, request, signed, type TestApplication } from "../edge/support";
@@ -295,7 +295,7 @@ describe("a callout", () => {
     await bindings.DB.prepare("DELETE FROM calls WHERE call_id = ?").bind(first).run();
     expect(await post()).toBe(first);
     const room = conferenceRoom(bindings, { applicationKey, conferenceId: name });
-    const seats = () => runInDurableObject(room, (_, { storage }) => storage.kv.get<Room>("room")?.seats);
+    const seats = () => runInDurableObject(room, (_, { storage }) => loadRoom(storage.kv)?.seats);
     await vi.waitFor(async () => expect(await seats()).toHaveLength(2));
     expect(carol.events(first).filter((event) => event === "incoming")).toHaveLength(1);
     await alice.peer.settled();
