@@ -99,11 +99,11 @@ export function conclude(
   change(run, id, () => concludeChange(run.room.sfu, id, done, outcome, run.now));
 }
 
-/** Nobody knows what has become of the changes that were under way. */
-export function loseChanges(run: Run): void {
+/** Nobody knows what has become of the changes that are under way since then, or longer. */
+export function loseChanges(run: Run, since: number): void {
   const { room } = run;
   for (const [id, { changing }] of Object.entries(room.sfu))
-    if (changing !== undefined) change(run, id, () => loseChange(room.sfu, id));
+    if (changing && changing.since <= since) change(run, id, () => loseChange(room.sfu, id));
 }
 
 /** Asks the SFU for what is wanted now, one thing for each participant. */
@@ -120,7 +120,7 @@ export function askSfu(run: Run): void {
 /** When the SFU is to be asked again; `lostMs`: what is under way for so long has died. */
 export function sfuDue(room: Room, now: number, lostMs: number): number[] {
   if (room.plan !== "sfu") return [];
-  const changing = Object.values(room.sfu).some((seat) => seat.changing !== undefined);
+  const lost = Object.values(room.sfu).flatMap(({ changing }) => (changing ? [changing.since + lostMs] : []));
   const retry = nextRetry(room.sfu, now);
-  return [...(changing ? [now + lostMs] : []), ...(retry === undefined ? [] : [retry])];
+  return retry === undefined ? lost : [...lost, retry];
 }

@@ -455,6 +455,35 @@ it("what was under way with the SFU when the room died is given up", () => {
   expect(world.call("u0").named("sfuFailed").length).toBe(1);
 });
 
+it("what the SFU has not done for very long is given up, and its outcome means nothing then", () => {
+  const world = worldOf(...many(limits.meshParticipants));
+  world.means = { ...world.means, sfu: true };
+  world.join("late", { session: "s" });
+  const publish = (id: string) => {
+    const tracks = [{ mid: "0", kind: "audio" as const }];
+    world.say(id, { type: "publish", description: offer, tracks, heard: 0, fresh: true });
+  };
+  publish("u0");
+  const [effect] = world.effects.filter(({ type }) => type === "sfu");
+  world.now += 30 * second;
+  publish("u1");
+  const due = nextDue(world.room, world.now) ?? 0;
+  expect(due).toBeGreaterThan(world.now);
+  world.now = due;
+  world.input({ type: "time" });
+  world.settle();
+  expect(world.call("u0").named("sfuFailed").length).toBe(1);
+  expect(world.call("u1").named("sfuFailed")).toEqual([]);
+  expect(nextDue(world.room, world.now)).toBe(due + 30 * second);
+  publish("u0");
+  if (effect?.type !== "sfu") throw new Error("nothing was asked for");
+  const tracks = [{ mid: "0" }];
+  world.input({ ...effect, outcome: { kind: "done", session: "late", description: answer, tracks } });
+  world.settle();
+  expect(world.call("u0").named("sfuAnswer")).toEqual([]);
+  expect(world.room.sfu.u0?.changing).toBeDefined();
+});
+
 it("nothing is due in a mesh where nobody is being called", () => {
   expect(nextDue(worldOf("a", "b").room, 0)).toBeNull();
   expect(nextDue(newRoom(application, "tea"), 0)).toBeNull();

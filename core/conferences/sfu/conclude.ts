@@ -16,8 +16,8 @@ export function concludeChange(
   now: number,
 ): RoomEvent[] {
   const seat = seats[id];
-  if (seat?.changing === undefined || seat.changing !== change.generation) return [];
-  const current = seat.changing === seat.generation;
+  if (seat?.changing?.generation !== change.generation) return [];
+  const current = seat.generation === change.generation;
   delete seat.changing;
   // The participant has begun anew meanwhile.
   if (!current) return [];

@@ -65,7 +65,7 @@ export function dropSfu(seats: SfuSeats, id: string): void {
 export function loseChange(seats: SfuSeats, id: string): RoomEvent[] {
   const seat = seats[id];
   if (seat?.changing === undefined) return [];
-  const current = seat.changing === seat.generation;
+  const current = seat.changing.generation === seat.generation;
   delete seat.changing;
   return current ? giveUp(seat, "an answer was lost") : [];
 }

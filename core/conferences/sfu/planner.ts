@@ -19,7 +19,7 @@ export function nextChange(seats: SfuSeats, id: string, now: number): SfuChange 
   const seat = seats[id];
   if (!seat || seat.changing !== undefined) return undefined;
   const change = seat.answer || seat.publishing ? negotiation(seat) : adjustment(seats, id, seat, now);
-  if (change) seat.changing = seat.generation;
+  if (change) seat.changing = { generation: seat.generation, since: now };
   return change;
 }
 

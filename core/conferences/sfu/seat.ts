@@ -16,8 +16,8 @@ export interface SfuSeat {
   generation: number;
   /** Counts them as the participant does: by what it has published `fresh`. */
   sessions: number;
-  /** A change is under way, in the session of this count. */
-  changing?: number;
+  /** A change is under way, in the session of this count, since this time. */
+  changing?: { generation: number; since: number };
   /** What it has published and the SFU has not been asked for yet. */
   publishing?: { description: SessionDescription; tracks: PublishedTrack[] };
   /** What others can receive. */
