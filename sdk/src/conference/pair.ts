@@ -49,8 +49,7 @@ export class Pair {
     const direction = polite ? "incoming" : "outgoing";
     this.#media = new CallMedia(context, webrtc, { direction }, iceServers, outgoing, {
       send: (op) => this.#send(op),
-      track: (track, { mid, receiver }) =>
-        hooks.incoming({ track, receiver, way: "mesh" }, this.#names[mid ?? ""]),
+      track: (track, transceiver) => this.#heard(track, transceiver),
       failed: hooks.trouble,
       trouble: hooks.trouble,
     });
@@ -117,6 +116,17 @@ export class Pair {
   close(): void {
     this.#watch.stop();
     this.#media.close();
+  }
+
+  /**
+   * The other one's own come by the places that both use. By others come voices of phones, if they have names:
+   * by that of a phone's voice that goes out a browser says that something comes in, too.
+   */
+  #heard(track: MediaStreamTrack, { mid, receiver, sender }: RTCRtpTransceiver): void {
+    const own = this.#media.sender(track.kind as Kind) === sender;
+    const sent = [...this.#voices.values()].some((voice) => voice.sender === sender);
+    const phone = own || sent || track.kind === "video" ? undefined : this.#names[mid ?? ""];
+    if (own || phone) this.#hooks.incoming({ track, receiver, way: "mesh" }, phone);
   }
 
   #sendTracks(): void {

@@ -106,6 +106,7 @@ export class FakeWebRtc {
   permissionMs = 5;
   /** Of the camera's picture. */
   width = 1_280;
+  height = 720;
   /** A candidate is there with the description, and the others are not seen in it. */
   early = true;
   /** When all of this device's candidates are there. */
@@ -133,7 +134,8 @@ export class FakeWebRtc {
           if (device.mediaError) throw device.mediaError;
           const kinds = (["audio", "video"] as const).filter((kind) => constraints[kind]);
           const tracks = kinds.map(
-            (kind) => new FakeTrack(kind, kind === "video" ? { width: device.width } : {}),
+            (kind) =>
+              new FakeTrack(kind, kind === "video" ? { width: device.width, height: device.height } : {}),
           );
           device.opened.push(...tracks);
           return new FakeStream(tracks);
@@ -257,7 +259,7 @@ export class FakePeerConnection {
     await tick();
     for (const section of description.sdp.split(/^m=/m).slice(1)) {
       const mid = /^a=mid:(.*)\r$/m.exec(section)?.[1] ?? "";
-      this.#media(section.slice(0, 5) as Kind, mid, !/^a=inactive/m.test(section));
+      this.#media(section.slice(0, 5) as Kind, mid, !/^a=(inactive|recvonly)/m.test(section));
     }
     this.#connect();
     this.#whenStable();
@@ -302,7 +304,8 @@ export class FakePeerConnection {
     }
     transceiver.mid = mid;
     this.#mids = Math.max(this.#mids, (Number(mid) || 0) + 1);
-    if (!sends || transceiver.direction === "sendonly" || this.#announced.has(mid)) return;
+    // Whatever this side wants: what the other one says that it sends is announced.
+    if (!sends || this.#announced.has(mid)) return;
     this.#announced.add(mid);
     this.ontrack?.({ track: transceiver.receiver.track, transceiver });
   }
