@@ -151,6 +151,37 @@ it("is hung up when nobody is left who could be its host, also by a second failu
   expect(other.call("b").named("bridgeEnded").length).toBe(1);
 });
 
+it("who failed once is asked again when nobody else is left, and when somebody else could do it", () => {
+  const world = withPhone();
+  world.say("a", { type: "bridgeFailed", id: "p" });
+  world.hangUp("b");
+  world.settle();
+  expect(bridgesOf(world, "a").length).toBe(2);
+  expect(seatOf(world.room, "p")?.host).toBe("a");
+  const answered = (sdp: string) =>
+    world.tell("p", { event: "description", description: described(sdp, "answer"), candidates: [] });
+  world.say("a", { type: "bridge", id: "p", description: described("again") });
+  answered("to a");
+  world.join("c");
+  world.say("a", { type: "bridgeFailed", id: "p" });
+  expect(seatOf(world.room, "p")?.host).toBe("c");
+  world.say("c", { type: "bridge", id: "p", description: described("c's") });
+  // That is no success.
+  world.tell("p", { event: "description", description: { type: "rollback", sdp: "" }, candidates: [] });
+  world.say("c", { type: "bridgeFailed", id: "p" });
+  world.settle();
+  expect(world.call("p").over).toMatchObject({ error: { name: "mediaFailed" } });
+});
+
+it("one who is alone and cannot be a host is asked twice", () => {
+  const world = worldOf("a");
+  world.callPhone("p");
+  for (let time = 0; time < 2; time += 1) world.say("a", { type: "bridgeFailed", id: "p" });
+  world.settle();
+  expect(bridgesOf(world, "a").length).toBe(2);
+  expect(world.room.seats.length).toBe(1);
+});
+
 it("a host that says nothing counts as one that cannot", () => {
   const world = worldOf("a", "b");
   world.callPhone("p", { inviter: "a" });

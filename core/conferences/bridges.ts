@@ -26,7 +26,8 @@ export function giveHost(run: Run, phone: Seat): boolean {
   if (!phone.line) return false;
   const again = phone.host !== undefined;
   delete phone.host;
-  const host = findHost(run.room, phone.bridge?.failed);
+  // Who has failed once is better than nobody.
+  const host = findHost(run.room, phone.bridge?.failed) ?? findHost(run.room);
   if (!host) return false;
   const { id, line } = phone;
   phone.host = host.id;
@@ -67,7 +68,7 @@ export function describeBridge(
   }
 }
 
-/** A host cannot do it. Answers its phone where nobody else is to try. */
+/** A host cannot do it. Answers its phone where nobody is to try again: two in a row have failed. */
 export function failBridge(run: Run, host: Seat, id: string): Seat | undefined {
   const phone = hosted(run.room, host, id);
   if (!phone?.bridge) return undefined;
@@ -95,6 +96,8 @@ export function hearGateway(run: Run, phone: Seat, event: Description): void {
   const early = event.event === "earlyMedia";
   if (isMeant) say(run, { type: "bridgeDescription", id, description, ...(early && { early }) }, host);
   if (early) return;
+  // What one could not do, somebody can: from here on, anybody may have another try.
+  if (isMeant && description.type === "answer") delete bridge.failed;
   delete bridge.asked;
   run.changed = true;
   offerNext(run, phone);

@@ -47,7 +47,7 @@ export interface Bridge {
   asked?: string;
   /** An offer that has its turn after that, or when the phone was answered. */
   waiting?: SessionDescription;
-  /** A host that could not do it. */
+  /** A host that could not do it, since the last one that could. */
   failed?: string;
 }
 
