@@ -99,6 +99,19 @@ export function conclude(
   change(run, id, () => concludeChange(run.room.sfu, id, done, outcome, run.now));
 }
 
+/** A phone speaks through its host alone: what a former one still sends as the phone is received no more. */
+export function disownTracks(run: Run): void {
+  const { room } = run;
+  for (const host of users(room)) {
+    for (const sent of room.sfu[host.id]?.sends ?? []) {
+      if (sent.id === undefined || sent.disowned || hosted(room, host, sent.id)) continue;
+      sent.disowned = true;
+      run.changed = true;
+      askAll(run);
+    }
+  }
+}
+
 /** Nobody knows what has become of the changes that are under way since then, or longer. */
 export function loseChanges(run: Run, since: number): void {
   const { room } = run;

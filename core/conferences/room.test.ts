@@ -514,6 +514,93 @@ it("what is said to the SFU of those who are not there, or of somebody else's ph
   expect(publish("u0")).toEqual(["0", "1"]);
 });
 
+describe("a phone's voice through the SFU", () => {
+  /** The SFU does all that it is asked for, and participants answer its offers. */
+  function perform(world: World): void {
+    for (let effect = world.effects.shift(); effect; effect = world.effects.shift()) {
+      if (effect.type !== "sfu") continue;
+      const { id, change } = effect;
+      const names = change.type === "publish" ? change.add.map(({ mid }) => mid) : [];
+      const pulled =
+        change.type === "pull" ? change.tracks.map(({ session, name }) => `${session} ${name}`) : [];
+      const closed = change.type === "close" ? change.mids : [];
+      const tracks = [...names, ...pulled, ...closed].map((mid) => ({ mid }));
+      const description = change.type === "publish" ? answer : offer;
+      const outcome = { kind: "done", session: `of ${id}`, tracks, description } as const;
+      world.input({ type: "sfu", id, change, outcome });
+      const seat = world.room.sfu[id];
+      if (seat?.offered) world.say(id, { type: "sfuAnswer", offer: seat.offers, description: answer });
+    }
+    world.settle();
+  }
+
+  /** Whom one hears, and through whom. */
+  const hears = (world: World, id: string) =>
+    world.room.sfu[id]?.receives.map(({ id: whose, session }) => `${whose} ${session}`).sort();
+
+  const publish = (world: World, id: string, ...phones: string[]) => {
+    const voices = phones.map((phone, at) => ({ mid: `${at + 1}`, kind: "audio" as const, id: phone }));
+    const tracks = [{ mid: "0", kind: "audio" as const }, ...voices];
+    const heard = world.room.sfu[id]?.offers ?? 0;
+    world.say(id, { type: "publish", description: offer, tracks, heard });
+  };
+
+  function talking(): World {
+    const world = worldOf(...many(limits.meshParticipants));
+    world.means = { ...world.means, sfu: true };
+    world.join("late", { session: "s" });
+    world.callPhone("p");
+    world.say("u0", { type: "bridge", id: "p", description: offer });
+    world.start("p");
+    world.answer("p", answer);
+    for (const id of ["u0", "u1"]) {
+      publish(world, id);
+      perform(world);
+    }
+    publish(world, "late");
+    perform(world);
+    return world;
+  }
+
+  it("is received from its host, and no more from a former one that goes on", () => {
+    const world = talking();
+    publish(world, "u0", "p");
+    perform(world);
+    expect(hears(world, "late")).toEqual(["p of u0", "u0 of u0", "u1 of u1"]);
+    world.say("u0", { type: "bridgeFailed", id: "p" });
+    perform(world);
+    expect(hears(world, "late")).toEqual(["u0 of u0", "u1 of u1"]);
+    expect(world.call("late").named("sfuClosed").length).toBe(1);
+    publish(world, "u1", "p");
+    publish(world, "u0", "p");
+    perform(world);
+    expect(hears(world, "late")).toEqual(["p of u1", "u0 of u0", "u1 of u1"]);
+  });
+
+  it("is not received from one that was its host when it said so, and is not any more", () => {
+    const world = talking();
+    publish(world, "u0", "p");
+    world.say("u0", { type: "bridgeFailed", id: "p" });
+    perform(world);
+    expect(hears(world, "late")).toEqual(["u0 of u0", "u1 of u1"]);
+  });
+
+  it("is received again from one that has become its host again", () => {
+    const world = talking();
+    publish(world, "u0", "p");
+    perform(world);
+    world.say("u0", { type: "bridgeFailed", id: "p" });
+    for (const id of many(limits.meshParticipants).slice(1)) world.hangUp(id);
+    world.say("late", { type: "bridge", id: "p", description: offer });
+    world.tell("p", { event: "description", description: answer, candidates: [] });
+    world.say("late", { type: "bridgeFailed", id: "p" });
+    expect(seatOf(world.room, "p")?.host).toBe("u0");
+    publish(world, "u0", "p");
+    perform(world);
+    expect(hears(world, "late")).toEqual(["p of u0", "u0 of u0"]);
+  });
+});
+
 it("a phone has no words for the room", () => {
   const world = worldOf("a");
   world.callPhone("p");

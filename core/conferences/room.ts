@@ -19,7 +19,7 @@ import {
 } from "./callouts";
 import type { Means, RoomInput, RoomStep, Run } from "./inputs";
 import { overfull } from "./outbox";
-import { askAll, askSfu, conclude, hearMedia, loseChanges, relay, sfuDue } from "./relay";
+import { askAll, askSfu, conclude, disownTracks, hearMedia, loseChanges, relay, sfuDue } from "./relay";
 import { type Room, type Seat, seatOf } from "./room-data";
 import { command, dismiss, join, kick, kickAll, leave, setMedia, setPresent } from "./roster";
 
@@ -43,6 +43,7 @@ export function step(before: Room, input: RoomInput, now: number, means: Means):
   for (let seat = overfull(run.room); seat; seat = overfull(run.room)) {
     dismiss(run, seat, "failure", errorBody("tooLarge", { detail: "too much waits in the conference" }));
   }
+  disownTracks(run);
   askSfu(run);
   const { room, changed, effects } = run;
   return { room, changed, effects, result };

@@ -39,7 +39,7 @@ function negotiation(seat: SfuSeat): SfuChange | undefined {
   const add: SentTrack[] = [];
   for (const track of tracks) {
     const sent = seat.sends.find(isKept(track));
-    if (sent) keep.push({ ...sent, ...track });
+    if (sent) keep.push({ ...track, name: sent.name, ...(sent.rids && { rids: sent.rids }) });
     else add.push(named(seat, track, description.sdp));
   }
   const stay = new Set(tracks.map(({ mid }) => mid));

@@ -50,6 +50,8 @@ export interface SentTrack extends PublishedTrack {
   name: string;
   /** Layers of simulcast, the largest first; missing when there is one only. */
   rids?: string[];
+  /** The phone whose it is has another host now: nobody receives it. */
+  disowned?: true;
 }
 
 export interface ReceivedTrack {

@@ -10,8 +10,8 @@ export function wantedBy(seats: SfuSeats, id: string): Wanted[] {
   return Object.entries(seats).flatMap(([sender, { session, sends }]) => {
     if (sender === id || session === undefined) return [];
     const layer = show.get(sender);
-    return sends.flatMap(({ name, kind, rids, id: phone }) => {
-      if (kind === "video" && layer === undefined) return [];
+    return sends.flatMap(({ name, kind, rids, id: phone, disowned }) => {
+      if (disowned || (kind === "video" && layer === undefined)) return [];
       const rid = layer && rids?.[Math.min(size[layer], rids.length - 1)];
       return { session, name, id: phone ?? sender, kind, ...(rid && { rid }) };
     });
