@@ -90,6 +90,7 @@ const config = {
 test.each([
   ["push", 6],
   ["phone", 4],
+  ["conferences", 2],
 ])(
   "what docs/%s.md shows in TypeScript fits the SDK",
   (name, least) => {
