@@ -13,15 +13,16 @@ export class LocalMedia {
   readonly #changed: () => void;
   readonly state: MediaState;
   readonly #tracks: Partial<Record<Kind, MediaStreamTrack>> = {};
+  /** Nothing is handed to a connection before this is set; a microphone may be open earlier. */
   #media: Pick<CallMedia, "setTrack"> | undefined;
   /** What a conference's server has decided over this side's head. */
   #silence = { muted: false, held: false };
   #closed = false;
-  /** Nothing is handed to the connection before; a microphone may be open earlier. */
-  #sending = false;
   #opening: Promise<void> | undefined;
   /** The camera is part of what is opening. */
   #camera = false;
+  /** The camera was asked for, and not stopped since. */
+  #starting = false;
   /** The camera was on when screen sharing began. */
   #cameraBefore = false;
 
@@ -58,7 +59,6 @@ export class LocalMedia {
   /** From here on tracks go out. */
   send(media: Pick<CallMedia, "setTrack">): void {
     this.#media = media;
-    this.#sending = true;
     for (const kind of ["audio", "video"] as const) {
       const track = this.#tracks[kind];
       if (track) media.setTrack(kind, track);
@@ -78,11 +78,16 @@ export class LocalMedia {
   }
 
   async startVideo(): Promise<void> {
-    this.#put("video", await this.#devices.openCamera());
+    this.#starting = true;
+    const track = await this.#devices.openCamera();
+    // It may have been stopped while it opened.
+    if (!this.#starting) return track.stop();
     this.set({ video: "on" });
+    this.#put("video", track);
   }
 
   stopVideo(): void {
+    this.#starting = false;
     this.#remove("video");
     this.set({ video: "off" });
   }
@@ -91,14 +96,14 @@ export class LocalMedia {
     const track = await this.#devices.openScreen();
     this.#cameraBefore = this.state.video === "on" || this.state.video === "paused";
     track.addEventListener("ended", () => void this.stopScreen());
-    this.#put("video", track);
+    // First: how it is sent depends on it.
     this.set({ video: "screen" });
+    this.#put("video", track);
   }
 
   async stopScreen(): Promise<void> {
     if (this.#closed || this.state.video !== "screen") return;
-    if (this.#cameraBefore) return this.startVideo();
-    this.stopVideo();
+    return this.#cameraBefore ? this.startVideo() : this.stopVideo();
   }
 
   /** Another device was chosen. */
@@ -129,7 +134,7 @@ export class LocalMedia {
     }
     this.stream?.addTrack(track);
     this.#apply();
-    if (this.#sending) this.#media?.setTrack(kind, track);
+    this.#media?.setTrack(kind, track);
   }
 
   #remove(kind: Kind): void {
