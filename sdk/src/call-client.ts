@@ -126,8 +126,11 @@ export class CallClient extends Emitter<CallClientEvents> {
    */
   callConference(conferenceId: string, options: Omit<CallOptions, "ringSeconds"> = {}): Call {
     must(
-      conferenceId && [...conferenceId].length <= limits.conferenceIdCharacters,
-      "conferenceId: not 1 to 64",
+      typeof conferenceId === "string" &&
+        // Code points. The server looks more closely.
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for.
+        /^[^\0-\x1f\x7f]{1,64}$/u.test(conferenceId),
+      "not a conferenceId",
     );
     return this.#call(conferenceId, options, undefined, conferenceId);
   }

@@ -344,13 +344,16 @@ test("people, phones and addresses are invited by ids of their own, and what bec
 
 test("what a conference cannot do is refused", async () => {
   const { callClient } = clients.get("alice") ?? {};
-  expect(() => callClient?.callConference("")).toThrow(/conferenceId/);
-  expect(() => callClient?.callConference("x".repeat(65))).toThrow(/conferenceId/);
+  for (const id of ["", "x".repeat(65), "a\nb", "a\x7fb", 5 as never, undefined as never]) {
+    expect(() => callClient?.callConference(id)).toThrow(/conferenceId/);
+  }
+  // Code points count.
+  callClient?.callConference("🎲".repeat(64)).hangup();
   const conference = await join("alice");
   expect(() => conference.sendDTMF("1")).toThrow(/conference/);
   await expect(conference.transfer("bob")).rejects.toThrow(/conference/);
   const call = callClient?.callUser("bob");
-  expect(() => call?.invite("carol")).toThrow(/conference/);
+  expect(() => call?.invite("carol")).toThrow(/not in a call/);
   expect(() => call?.setVideoSize("x", null)).toThrow(/conference/);
 });
 
