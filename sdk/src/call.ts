@@ -466,7 +466,7 @@ export class Call extends Emitter<CallEvents> {
 
   #hold(held: boolean): void {
     this.local.set({ held });
-    this.#context.audio.quieten();
+    (this.#conference ?? this.#context.audio).quieten();
   }
 
   /** A conference's part of the SDK, which comes while the server takes this side in. */
@@ -476,9 +476,7 @@ export class Call extends Emitter<CallEvents> {
       const { Conference } = await (runtime.loadConference?.() ?? import("./conference/engine"));
       if (this.#progress.over) return undefined;
       this.#conference = new Conference(this.#context, this, {
-        tell: (room) => {
-          if (!this.#progress.over) void this.#channel.send({ op: "room", room });
-        },
+        tell: (room) => this.#channel.send({ op: "room", room }),
         flows: () => this.#progress.hears(),
         quality: (quality) => this.#measured(quality),
       });
@@ -496,10 +494,9 @@ export class Call extends Emitter<CallEvents> {
   }
 
   #invite(to: string, line?: "phone" | "sip", video?: boolean): string {
-    must(this.conferenceId, "no conference");
     this.#mustLive();
     const id = timedUuid(this.#context.runtime);
-    void this.#channel.send({ op: "room", room: { type: "invite", id, to, line, video } });
+    this.#inConference((conference) => conference.invite({ id, to, line, video }));
     return id;
   }
 

@@ -30,7 +30,10 @@ class Gateway {
 
   async describe(offer: SessionDescription): Promise<SessionDescription> {
     await Promise.all([this.pc.setRemoteDescription(offer), world.pass(1)]);
-    for (const { sender } of this.pc.transceivers) sender.track = new FakeTrack("audio");
+    for (const transceiver of this.pc.transceivers) {
+      transceiver.direction = "sendrecv";
+      transceiver.sender.track = new FakeTrack("audio");
+    }
     await Promise.all([this.pc.setLocalDescription(), world.pass(1)]);
     return { type: "answer", sdp: this.pc.localDescription?.sdp ?? "" };
   }

@@ -2,20 +2,22 @@
  * A call with a conference: its participants, and how media comes and goes. Loaded when the first such call
  * begins, so that a page without conferences does not pay for it.
  */
-import type { ParticipantInfo, RoomEvent, RoomOperation } from "../../../protocol";
+import type { ErrorBody, ParticipantInfo, RoomEvent, RoomOperation } from "../../../protocol";
 import { Alarm } from "../alarm";
 import type { Call } from "../call";
 import type { CallContext } from "../call-context";
+import type { CallEvents } from "../call-types";
+import type { Reply } from "../connection";
 import { CarillonError, makeError, toError } from "../errors";
 import type { CallQuality } from "../quality";
 import type { WebRtc } from "../runtime";
 import { Mesh } from "./mesh";
 import { Overlap } from "./overlap";
 import type { Participant } from "./participant";
-import type { BridgesPart, Voice } from "./parts";
-import { isSilent, Roster } from "./roster";
+import type { BridgeHooks, BridgesPart, Voice } from "./parts";
+import { isHeld, isSilent, Roster } from "./roster";
 import { type Incoming, Seat } from "./seat";
-import { Sfu } from "./sfu";
+import { Sfu, type SfuHooks } from "./sfu";
 import { type Size, shownVideos } from "./shown";
 import { Speaking } from "./speaking";
 
@@ -23,10 +25,12 @@ import { Speaking } from "./speaking";
 enum timers {
   /** What the app says of sizes comes in bursts: a window is resized. */
   show = 100,
+  /** Before what was refused is said again. */
+  again = 1_000,
 }
 
 export interface ConferenceHooks {
-  tell(operation: RoomOperation): void;
+  tell(operation: RoomOperation): Promise<Reply>;
   /** Media comes in. */
   flows(): void;
   quality(quality: CallQuality): void;
@@ -36,6 +40,8 @@ export class Conference {
   readonly #context: CallContext;
   readonly #call: Call;
   readonly #hooks: ConferenceHooks;
+  /** Of both ways. */
+  readonly #common: Pick<SfuHooks, "flows" | "sample" | "trouble">;
   readonly #webrtc: WebRtc;
   readonly #outgoing: MediaStream;
   readonly #roster = new Roster();
@@ -54,6 +60,8 @@ export class Conference {
   /** What the room knows of that, as JSON. */
   #shown = "{}";
   readonly #overlap: Overlap;
+  /** Somebody was in before: how long their media takes is a figure of the call's. */
+  #met = false;
   #closed = false;
   readonly #trouble = (error: unknown) => {
     if (!this.#closed) this.#context.log("warning", "media", toError(error, "mediaFailed").message);
@@ -69,17 +77,23 @@ export class Conference {
     this.#webrtc = webrtc;
     this.#outgoing = outgoingStream;
     this.#showing = new Alarm(runtime);
+    const common = {
+      flows: () => this.#met && hooks.flows(),
+      sample: (quality: CallQuality) => {
+        if (!this.#closed) hooks.quality(quality);
+      },
+      trouble: this.#trouble,
+    };
+    this.#common = common;
     this.#mesh = new Mesh(context, webrtc, outgoingStream, {
-      tell: (signals) => hooks.tell({ type: "signal", signals }),
+      ...common,
+      tell: (signals) => this.#tell({ type: "signal", signals }),
       incoming: (id, incoming) => this.#incoming(id, incoming),
       gone: (id) => this.#leftMesh(id),
-      flows: hooks.flows,
-      sample: hooks.quality,
       held: (id) => this.#silent(id),
-      trouble: this.#trouble,
     });
     this.#overlap = new Overlap(runtime, {
-      tell: (id) => hooks.tell({ type: "signal", signals: [{ peer: id, heard: true }] }),
+      tell: (id) => void this.#tell({ type: "signal", signals: [{ peer: id, heard: true }] }),
       close: (id) => this.#mesh.drop(id),
     });
     this.#speaking = new Speaking({
@@ -116,6 +130,25 @@ export class Conference {
     this.#show();
   }
 
+  /** Brings somebody in: what becomes of it is told. */
+  invite(invitation: Omit<Extract<RoomOperation, { type: "invite" }>, "type">): void {
+    const { id } = invitation;
+    void this.#tell({ type: "invite", ...invitation }).then((error) => {
+      if (error) this.#invitation({ type: "invitation", id, state: "ended", cause: "failure", error });
+    });
+  }
+
+  /** Somebody is held or silenced, this side perhaps, or is not any more. */
+  quieten(): void {
+    this.#context.audio.quieten();
+    for (const { id, voice, picture } of this.#seats.values()) {
+      if (picture) picture.track.enabled = !this.#silent(id, isHeld);
+      // Where there are no elements to be muted, as in React Native.
+      if (voice && !globalThis.Audio) voice.track.enabled = !this.#silent(id);
+    }
+    this.#mix();
+  }
+
   /** The network or the active connection came back. */
   nudge(): void {
     this.#mesh.nudge();
@@ -134,6 +167,13 @@ export class Conference {
     for (const seat of this.#seats.values()) this.#context.audio.detach(seat);
   }
 
+  /** Settles with the error of what the room has refused. */
+  async #tell(operation: RoomOperation): Promise<ErrorBody | undefined> {
+    if (this.#closed) return undefined;
+    const reply = await this.#hooks.tell(operation);
+    return reply.ok || this.#closed ? undefined : reply.error;
+  }
+
   // ---- what the room says ---------------------------------------------------------------------
 
   #hear(event: RoomEvent): void {
@@ -142,23 +182,24 @@ export class Conference {
     this.#roster.apply(event);
     switch (event.type) {
       case "joined":
+        this.#met = event.participants.length > 0;
         for (const { id, line } of this.#roster.members) this.#take(id, line);
         if (event.plan === "sfu") this.#openSfu();
-        for (const participant of this.participants) this.#call.emit("participantJoined", participant);
+        for (const participant of this.participants) this.#emit("participantJoined", participant);
         if (event.silence.muted || event.silence.held) this.#silenced();
         return;
       case "participantJoined":
         this.#take(event.participant.id, event.participant.line, true);
-        this.#emit("participantJoined", event.participant.id);
+        this.#say("participantJoined", event.participant.id);
         return;
       case "participantLeft":
         this.#remove(event.id);
-        if (left) this.#call.emit("participantLeft", left);
+        if (left) this.#emit("participantLeft", left);
         return;
       case "participantChanged":
-        this.#quieten();
+        this.quieten();
         this.#show();
-        this.#emit("participantUpdated", event.change.id);
+        this.#say("participantUpdated", event.change.id);
         return;
       case "silence":
         this.#silenced();
@@ -186,7 +227,8 @@ export class Conference {
   /** Somebody is there: with a stream, and in a mesh with a connection. `later` than this side. */
   #take(id: string, line: ParticipantInfo["line"], later = false): void {
     const stream = new this.#webrtc.MediaStream();
-    this.#seats.set(id, new Seat(id, stream, () => this.#silent(id)));
+    const silent = () => this.#silent(id);
+    this.#seats.set(id, new Seat(id, stream, silent, (incoming) => this.#flows(id, incoming)));
     if (line) {
       const voice = this.#phones.get(id);
       if (voice) this.#sendPhone(id, voice);
@@ -214,8 +256,8 @@ export class Conference {
   #silenced(): void {
     const { silence } = this.#roster;
     this.#call.local.silence(silence);
-    this.#quieten();
-    this.#call.emit("silenced", { ...silence });
+    this.quieten();
+    this.#emit("silenced", { ...silence });
   }
 
   #invitation(event: Extract<RoomEvent, { type: "invitation" }>): void {
@@ -224,46 +266,41 @@ export class Conference {
       endCause: event.cause,
       error: event.error && new CarillonError(event.error),
     };
-    this.#call.emit("invitation", { id, state, ...end });
+    this.#emit("invitation", { id, state, ...end });
   }
 
   // ---- what comes in --------------------------------------------------------------------------
 
   #incoming(id: string, incoming: Incoming): void {
-    const seat = this.#seats.get(id);
-    if (this.#closed || !seat?.put(incoming)) return;
-    const { track } = incoming;
+    if (this.#closed) return;
+    this.#seats.get(id)?.put(incoming);
     if (incoming.way === "sfu") this.#overlaps(id);
-    if (track.kind === "audio") {
-      this.#context.audio.play(seat);
-      this.#quieten();
-    }
+  }
+
+  /** It is heard or seen from now on. */
+  #flows(id: string, { track }: Incoming): void {
+    const seat = this.#seats.get(id);
+    if (this.#closed || !seat) return;
+    if (track.kind === "audio") this.#context.audio.play(seat);
+    this.quieten();
     const participant = this.#snapshot(id);
     if (!participant) return;
-    this.#call.emit("remoteTrack", { track, stream: seat.incomingStream, participant });
-    if (track.kind === "video") this.#call.emit("videoTrackAdded", this.#call);
+    this.#emit("remoteTrack", { track, stream: seat.incomingStream, participant });
+    if (track.kind === "video") this.#emit("videoTrackAdded", this.#call);
   }
 
+  /** Phones that it is the host of came by its connection, too. */
   #leftMesh(id: string): void {
-    this.#seats.get(id)?.leave("mesh");
-    this.#mix();
-  }
-
-  /** Not to be heard here: it is held or silenced, or this side is held. */
-  #silent(id: string): boolean {
-    const info = this.#roster.find(id);
-    return this.#call.held || this.#roster.silence.held || !info || isSilent(info);
-  }
-
-  #quieten(): void {
-    this.#context.audio.quieten();
-    // Where there are no elements to be muted, as in React Native.
-    const bare = globalThis.Audio ? [] : this.#seats.values();
-    for (const { id, voice } of bare) {
-      const info = this.#roster.find(id);
-      if (voice && info) voice.track.enabled = !isSilent(info);
+    for (const seat of this.#seats.values()) {
+      if (seat.id === id || this.#roster.find(seat.id)?.host === id) seat.leave("mesh");
     }
     this.#mix();
+  }
+
+  /** Not to be heard here, or not to be seen: it is held, or this side is; or it is silenced. */
+  #silent(id: string, is = isSilent): boolean {
+    const info = this.#roster.find(id);
+    return this.#call.held || this.#roster.silence.held || !info || is(info);
   }
 
   #voices(): ReadonlyMap<string, Voice> {
@@ -278,9 +315,9 @@ export class Conference {
     const before = this.#speakers;
     this.#speakers = speaking;
     for (const id of this.#seats.keys()) {
-      if (before.has(id) !== speaking.has(id)) this.#emit("participantUpdated", id);
+      if (before.has(id) !== speaking.has(id)) this.#say("participantUpdated", id);
     }
-    this.#call.emit(
+    this.#emit(
       "activeSpeakers",
       active.flatMap((id) => this.#snapshot(id) ?? []),
     );
@@ -291,16 +328,16 @@ export class Conference {
   #openSfu(): void {
     if (this.#sfu) return;
     this.#sfu = new Sfu(this.#context, this.#webrtc, this.#outgoing, {
-      tell: this.#hooks.tell,
+      ...this.#common,
+      tell: (operation) => this.#tell(operation),
+      screen: () => this.#call.video === "screen",
+      heard: (id) => this.#seats.get(id)?.voice?.way === "mesh",
       incoming: (id, incoming) => this.#incoming(id, incoming),
       gone: (id, track) => this.#seats.get(id)?.drop(track),
       fresh: () => {
         this.#shown = "{}";
         this.#show();
       },
-      flows: this.#hooks.flows,
-      sample: this.#hooks.quality,
-      trouble: this.#trouble,
     });
     this.#sfu.setTrack("audio", this.#microphone ?? null);
     this.#sfu.setTrack("video", this.#camera ?? null);
@@ -324,14 +361,18 @@ export class Conference {
   }
 
   /** Whose video is wanted; some time after the last change. */
-  #show(): void {
+  #show(wait: number = timers.show): void {
     if (this.#roster.plan !== "sfu" || this.#showing.isSet) return;
-    this.#showing.set(timers.show, () => {
+    this.#showing.set(wait, async () => {
       const videos = shownVideos(this.#roster.members, this.#sizes);
       const text = JSON.stringify(videos);
       if (text === this.#shown) return;
       this.#shown = text;
-      this.#hooks.tell({ type: "show", videos });
+      const refused = await this.#tell({ type: "show", videos });
+      if (!refused || text !== this.#shown) return;
+      this.#shown = "";
+      // Once: what is refused twice waits for the next change.
+      if (wait !== timers.again) this.#show(timers.again);
     });
   }
 
@@ -341,7 +382,7 @@ export class Conference {
     this.#bridges ??= this.#loadBridges();
     void this.#bridges.then((bridges) => {
       if (bridges) bridges.receive(event);
-      else if (event.type === "bridge") this.#hooks.tell({ type: "bridgeFailed", id: event.id });
+      else if (event.type === "bridge") void this.#tell({ type: "bridgeFailed", id: event.id });
     });
   }
 
@@ -351,7 +392,7 @@ export class Conference {
       if (this.#closed) return undefined;
       const bridges = new Bridges({
         context: this.#context,
-        send: this.#hooks.tell,
+        send: (operation) => void this.#sendBridge(operation),
         voice: (id, voice) => this.#phoneSpeaks(id, voice),
       });
       this.#feed(bridges);
@@ -361,6 +402,12 @@ export class Conference {
       this.#bridges = undefined;
       return undefined;
     }
+  }
+
+  /** What the room does not take of this host may come from another one. */
+  async #sendBridge(operation: Parameters<BridgeHooks["send"]>[0]): Promise<void> {
+    const refused = await this.#tell(operation);
+    if (refused && operation.type === "bridge") void this.#tell({ type: "bridgeFailed", id: operation.id });
   }
 
   #phoneSpeaks(id: string, voice: Voice | undefined): void {
@@ -404,9 +451,17 @@ export class Conference {
 
   // ---- what the app sees ----------------------------------------------------------------------
 
-  #emit(event: "participantJoined" | "participantUpdated", id: string): void {
+  #say(event: "participantJoined" | "participantUpdated", id: string): void {
     const participant = this.#snapshot(id);
-    if (participant) this.#call.emit(event, participant);
+    if (participant) this.#emit(event, participant);
+  }
+
+  /** Nothing comes after `ended`, which the app may have brought about in a listener. */
+  #emit<E extends keyof CallEvents>(
+    event: E,
+    ...value: CallEvents[E] extends undefined ? [] : [CallEvents[E]]
+  ) {
+    if (!this.#closed) this.#call.emit(event, ...value);
   }
 
   #snapshot(id: string): Participant | undefined {

@@ -1,5 +1,5 @@
 /** A connection with each other participant, as long as they are few. */
-import type { IceServer, Signal } from "../../../protocol";
+import type { ErrorBody, IceServer, Signal } from "../../../protocol";
 import type { CallContext } from "../call-context";
 import type { CallQuality } from "../quality";
 import type { WebRtc } from "../runtime";
@@ -7,8 +7,12 @@ import { Pair, type PairHooks, type Tracks } from "./pair";
 import type { Incoming } from "./seat";
 import { Signals } from "./signals";
 
+/** Milliseconds. */
+const sampleEvery = 1_000;
+
 export interface MeshHooks {
-  tell(signals: Signal[]): void;
+  /** Settles with the error of what was refused. */
+  tell(signals: Signal[]): Promise<ErrorBody | undefined>;
   incoming(id: string, incoming: Incoming): void;
   /** The connection with this one is closed: what it brought is no more. */
   gone(id: string): void;
@@ -30,6 +34,7 @@ export class Mesh {
   readonly #made = new Map<string, Pair>();
   readonly #tracks: Tracks = {};
   #phones: ReadonlyMap<string, MediaStreamTrack> = new Map();
+  #sampledAt = 0;
 
   constructor(context: CallContext, webrtc: WebRtc, outgoing: MediaStream, hooks: MeshHooks) {
     this.#context = context;
@@ -50,14 +55,14 @@ export class Mesh {
 
   /** Somebody who was there before: this side offers. `video`: one of the two has some. */
   offerTo(id: string, video: boolean): void {
-    void this.#make(id, true).then((pair) => {
-      if (this.#made.get(id) === pair) pair.offer(video).catch(this.#hooks.trouble);
-    });
+    this.#make(id, true)
+      .then((pair) => (this.#made.get(id) === pair ? pair.offer(video) : undefined))
+      .catch(this.#hooks.trouble);
   }
 
   /** Somebody who comes later: it offers. */
   expect(id: string): void {
-    void this.#make(id, false);
+    this.#make(id, false).catch(this.#hooks.trouble);
   }
 
   receive(signals: Signal[]): void {
@@ -134,10 +139,13 @@ export class Mesh {
       tell: (signal) => this.#signals.add({ peer: id, ...signal }),
       incoming: (track, phone) => incoming(phone ?? id, track),
       flowing: (flowing) => flowing && flows(),
-      // Once a second for all of them.
+      // Once a second for all of them, whichever has something to say.
       sample: () => {
         const { quality } = this;
-        if (quality && this.#made.keys().next().value === id) sample(quality);
+        const now = this.#context.runtime.now();
+        if (!quality || now - this.#sampledAt < sampleEvery) return;
+        this.#sampledAt = now;
+        sample(quality);
       },
       held: () => held(id),
       trouble,

@@ -52,7 +52,12 @@ export class Roster {
   }
 }
 
-/** It is not to be heard here, whatever comes in of it. */
-export function isSilent({ media, silence }: Pick<ParticipantInfo, "media" | "silence">): boolean {
-  return media.held || silence.muted || silence.held;
+/** It is neither to be heard nor to be seen here, whatever comes in of it. */
+export function isHeld({ media, silence }: Pick<ParticipantInfo, "media" | "silence">): boolean {
+  return media.held || silence.held;
+}
+
+/** It is not to be heard. */
+export function isSilent(info: Pick<ParticipantInfo, "media" | "silence">): boolean {
+  return isHeld(info) || info.silence.muted;
 }

@@ -3,6 +3,7 @@
  * offers at once the room's stands: this side's is rolled back, and made again.
  */
 import type { IceServer, RoomEvent, RoomOperation, SessionDescription } from "../../../protocol";
+import { makeError } from "../errors";
 import type { WebRtc } from "../runtime";
 import type { Incoming } from "./seat";
 
@@ -12,14 +13,16 @@ type Publish = Extract<RoomOperation, { type: "publish" }>;
 /**
  * Of a picture: up to three sizes, of which each receiver takes what it shows. The SFU takes the first of their
  * names for the largest; browsers give up the last in the list first when the uplink is poor, and do not send
- * all of a small picture (Chromium: three from 960 pixels on, two from 480).
+ * all of a small picture (Chromium, by its area: three from 960 × 540 on, two from 480 × 270). A screen is to be
+ * read: it goes out whole or not at all.
  */
-function layersOf(track: MediaStreamTrack | null): RTCRtpEncodingParameters[] | undefined {
-  const { width = 0 } = track?.getSettings?.() ?? {};
+function layersOf(track: MediaStreamTrack | null, screen: boolean): RTCRtpEncodingParameters[] {
+  const { width = 0, height = 0, displaySurface } = track?.getSettings?.() ?? {};
+  const area = screen || displaySurface ? 0 : width * height;
   const half = { rid: "h", maxBitrate: 500_000, scaleResolutionDownBy: 2 };
   const full = { rid: "f", maxBitrate: 1_500_000 };
-  if (width >= 960) return [{ rid: "q", maxBitrate: 150_000, scaleResolutionDownBy: 4 }, half, full];
-  return width >= 480 ? [half, full] : undefined;
+  if (area >= 960 * 540) return [{ rid: "q", maxBitrate: 150_000, scaleResolutionDownBy: 4 }, half, full];
+  return area >= 480 * 270 ? [half, full] : [];
 }
 
 /** What is to be sent. Phones are those that are hosted here. */
@@ -30,16 +33,21 @@ export interface Outgoing {
 
 interface Sender {
   transceiver: RTCRtpTransceiver;
+  layers: number;
   /** When there was nothing to send yet. */
   emptySince: number | undefined;
 }
 
 /** Milliseconds. The SFU forgets what it has waited for so long, less some seconds for the way. */
 const forgottenAfter = 25_000;
+/** Of a description: the server takes 128 KB, with what is around it. */
+const mostCharacters = 100_000;
 
 export interface SessionHooks {
   now(): number;
   tell(operation: Extract<RoomOperation, { type: "publish" | "sfuAnswer" }>): void;
+  /** The video that is sent is a screen's. */
+  screen(): boolean;
   /** To come, by what was agreed. */
   incoming(id: string, incoming: Incoming): void;
   gone(id: string, track: MediaStreamTrack): void;
@@ -116,7 +124,10 @@ export class SfuSession {
     const now = this.#hooks.now();
     const known = this.#senders.get(name);
     const forgotten = known?.emptySince !== undefined && now - known.emptySince > forgottenAfter;
-    if (known && sends && !(track && forgotten)) {
+    const sendEncodings = kind === "video" ? layersOf(track, this.#hooks.screen()) : [];
+    const layers = sendEncodings.length;
+    // How many sizes a place has is settled with its first description.
+    if (known && sends && !(track && (forgotten || known.layers !== layers))) {
       known.transceiver.sender.replaceTrack(track).catch(this.#failed);
       if (track) known.emptySince = undefined;
       return;
@@ -130,14 +141,13 @@ export class SfuSession {
       this.#senders.delete(name);
     }
     if (!sends) return;
-    const sendEncodings = kind === "video" ? layersOf(track) : undefined;
     const init: RTCRtpTransceiverInit = {
       direction: "sendonly",
       streams: [this.#stream],
-      ...(sendEncodings && { sendEncodings }),
+      ...(layers > 0 && { sendEncodings }),
     };
     const transceiver = this.pc.addTransceiver(track ?? kind, init);
-    this.#senders.set(name, { transceiver, emptySince: track ? undefined : now });
+    this.#senders.set(name, { transceiver, layers, emptySince: track ? undefined : now });
   }
 
   async #offer(): Promise<void> {
@@ -196,6 +206,8 @@ export class SfuSession {
   /** The SFU's address is in its own descriptions, and it finds this side's by itself. */
   #description(): SessionDescription {
     const { type, sdp } = this.pc.localDescription as SessionDescription;
+    // Places that are not used any more stay in it: a new session begins without them.
+    if (sdp.length > mostCharacters) throw makeError("mediaFailed", "a description that has grown too long");
     return { type, sdp: sdp.replace(/^a=(candidate|end-of-candidates).*\r?\n/gm, "") };
   }
 

@@ -1,6 +1,6 @@
 /** The way through the SFU: a session, and a new one whenever it is of no use any more. */
 // biome-ignore-all lint/suspicious/noDuplicateEnumValues: these are numbers, not cases.
-import type { RoomEvent, RoomOperation } from "../../../protocol";
+import type { ErrorBody, RoomEvent, RoomOperation } from "../../../protocol";
 import { Alarm } from "../alarm";
 import type { CallContext } from "../call-context";
 import { CarillonError } from "../errors";
@@ -19,10 +19,17 @@ enum timers {
   againMost = 16_000,
   /** A track is used by then, whether anything is seen to come or not. */
   flows = 10_000,
+  /** At its start a voice may stutter: who is heard through the mesh still is heard so until it is steady. */
+  steady = 500,
 }
 
 export interface SfuHooks {
-  tell(operation: Extract<RoomOperation, { type: "publish" | "sfuAnswer" }>): void;
+  /** Settles with the error of what was refused. */
+  tell(operation: Extract<RoomOperation, { type: "publish" | "sfuAnswer" }>): Promise<ErrorBody | undefined>;
+  /** The video that is sent is a screen's. */
+  screen(): boolean;
+  /** This one is heard in another way as yet. */
+  heard(id: string): boolean;
   /** It comes indeed. */
   incoming(id: string, incoming: Incoming): void;
   gone(id: string, track: MediaStreamTrack): void;
@@ -46,7 +53,7 @@ export class Sfu {
   readonly #sampling: Alarm;
   #sample: Sample | undefined;
   /** Agreed, and not seen to come. */
-  readonly #awaited = new Map<MediaStreamTrack, { alarm: Alarm; take(): void }>();
+  readonly #awaited = new Map<MediaStreamTrack, { alarm: Alarm; look(): void }>();
   #closed = false;
 
   constructor(context: CallContext, webrtc: WebRtc, stream: MediaStream, hooks: SfuHooks) {
@@ -110,8 +117,11 @@ export class Sfu {
             this.#sessions += 1;
             session.number = this.#sessions;
           }
-          this.#hooks.tell(operation);
+          void this.#hooks.tell(operation).then((error) => {
+            if (error && session === this.#session) this.#failed(new CarillonError(error));
+          });
         },
+        screen: this.#hooks.screen,
         incoming: (id, incoming) => this.#await(id, incoming),
         gone: (id, track) => {
           this.#forget(track);
@@ -132,7 +142,7 @@ export class Sfu {
     if (state === "connected") {
       this.#pause = timers.again;
       this.#again.clear();
-      for (const [track, { take }] of [...this.#awaited]) if (!track.muted) take();
+      for (const { look } of [...this.#awaited.values()]) look();
     } else if (state === "failed") this.#failed(new Error("The connection with the SFU has failed."));
     else if (state === "disconnected") this.#again.set(timers.patience, () => this.#renew());
   }
@@ -147,12 +157,17 @@ export class Sfu {
       if (track.kind === "audio") this.#hooks.flows();
     };
     const alarm = new Alarm(this.#context.runtime);
+    const flows = () => this.#session?.pc.connectionState === "connected" && !track.muted;
+    const look = () => {
+      if (!this.#awaited.has(track) || !flows()) return;
+      if (track.kind === "video" || !this.#hooks.heard(id)) take();
+      else alarm.set(timers.steady, () => (flows() ? take() : alarm.set(timers.flows, take)));
+    };
     this.#forget(track);
-    this.#awaited.set(track, { alarm, take });
+    this.#awaited.set(track, { alarm, look });
     alarm.set(timers.flows, take);
-    const connected = () => this.#session?.pc.connectionState === "connected";
-    if (connected() && !track.muted) take();
-    else track.addEventListener("unmute", () => connected() && take());
+    track.addEventListener("unmute", look);
+    look();
   }
 
   #forget(track: MediaStreamTrack): void {
@@ -183,10 +198,11 @@ export class Sfu {
   async #look(): Promise<void> {
     const { pc } = this.#session ?? {};
     const report = await pc?.getStats().catch(() => undefined);
-    if (!report || pc !== this.#session?.pc) return;
+    if (!pc || pc !== this.#session?.pc) return;
+    this.#sampling.set(timers.sample, () => void this.#look());
+    if (!report) return;
     const entries = report as unknown as Iterable<[string, unknown]>;
     this.#sample = readSample(entries, this.#context.runtime.now(), this.#sample);
     if (this.#sample.packets > 0) this.#hooks.sample(this.#sample.quality);
-    this.#sampling.set(timers.sample, () => void this.#look());
   }
 }

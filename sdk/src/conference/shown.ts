@@ -14,12 +14,12 @@ export function layerOf({ width }: Size): VideoLayer {
   return width >= 640 ? "h" : width >= 320 ? "m" : "l";
 }
 
-/** `sizes` undefined: the app has never said what it shows. */
+/** `sizes` undefined: the app has never said what it shows. Whoever the app's server holds is not seen. */
 export function shownVideos(
   members: readonly ParticipantInfo[],
   sizes: ReadonlyMap<string, Size | null> | undefined,
 ): Record<string, VideoLayer> {
-  const users = members.filter(({ line }) => !line);
+  const users = members.filter(({ line, silence }) => !line && !silence.held);
   if (!sizes) {
     const seen = users.filter(({ media }) => media.video !== "off").slice(0, most);
     return Object.fromEntries(seen.map(({ id }) => [id, "m"]));

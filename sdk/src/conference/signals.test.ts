@@ -14,7 +14,10 @@ afterEach(() => {
 function sent(signals: Signal[]): number[] {
   const sizes: number[] = [];
   const options = { applicationKey: "", userId: "", environmentHost: "" };
-  const outbox = new Signals(defaultRuntime(options), (all) => sizes.push(all.length));
+  const outbox = new Signals(defaultRuntime(options), async (all) => {
+    sizes.push(all.length);
+    return undefined;
+  });
   for (const signal of signals) outbox.add(signal);
   vi.advanceTimersByTime(10);
   return sizes;

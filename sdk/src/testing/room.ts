@@ -1,5 +1,12 @@
 /** A conference in memory: it seats, passes signals on, and says what a test makes it say. */
-import type { CallOperation, MediaState, ParticipantInfo, RoomEvent, RoomOperation } from "../../../protocol";
+import type {
+  CallOperation,
+  ErrorBody,
+  MediaState,
+  ParticipantInfo,
+  RoomEvent,
+  RoomOperation,
+} from "../../../protocol";
 
 type Say = (events: RoomEvent[]) => void;
 
@@ -7,6 +14,8 @@ export class FakeRoom {
   /** What participants have said to the room beside signals. */
   readonly said: { from: string; operation: RoomOperation }[] = [];
   plan: "mesh" | "sfu" = "mesh";
+  /** What is refused, and with what. */
+  refuses: (operation: RoomOperation) => ErrorBody | undefined = () => undefined;
   readonly #members = new Map<string, { info: ParticipantInfo; say: Say }>();
 
   constructor(readonly conference: string) {}
@@ -32,9 +41,11 @@ export class FakeRoom {
     if (this.#members.delete(id)) this.tell({ type: "participantLeft", id });
   }
 
-  hear(id: string, op: Extract<CallOperation, { op: "room" | "media" }>): void {
+  hear(id: string, op: Extract<CallOperation, { op: "room" | "media" }>): ErrorBody | undefined {
     const member = this.#members.get(id);
     if (!member) throw new Error("It is not in.");
+    const refused = op.op === "room" ? this.refuses(op.room) : undefined;
+    if (refused) return refused;
     if (op.op === "media") {
       member.info = { ...member.info, media: op.media };
       this.tell({ type: "participantChanged", change: { id, media: op.media } }, id);
@@ -43,6 +54,7 @@ export class FakeRoom {
         this.say(signal.peer, { type: "signal", signals: [{ ...signal, peer: id }] });
       }
     } else this.said.push({ from: id, operation: op.room });
+    return undefined;
   }
 
   /** To one. */

@@ -390,8 +390,7 @@ export class FakeServer {
         }
         return undefined;
       case "room":
-        session.room?.hear(session.callId, op);
-        return undefined;
+        return session.room?.hear(session.callId, op);
       case "media":
         if (session.room) session.room.hear(session.callId, op);
         else for (const other of others) this.#tell(session, other, { event: "media", media: op.media });
