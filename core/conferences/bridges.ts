@@ -61,6 +61,7 @@ export function describeBridge(
   delete phone.bridge.by;
   if (phone.calling && !phone.calling.offer) {
     phone.calling.offer = description;
+    phone.calling.since = run.now;
     phone.bridge.asked = host.id;
   } else {
     phone.bridge.waiting = description;

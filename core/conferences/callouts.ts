@@ -2,7 +2,6 @@
 import {
   type CallEvent,
   type CallResult,
-  type ErrorBody,
   errorBody,
   fail,
   isUserId,
@@ -17,11 +16,11 @@ import { resolveLine } from "../telephony/address";
 import { findHost, giveHost, hearGateway, offerNext } from "./bridges";
 import type { RoomInput, Run } from "./inputs";
 import { say } from "./outbox";
-import { type Callout, expected, type Seat, seatOf } from "./room-data";
+import { type Callout, expected, type Room, type Seat, seatOf } from "./room-data";
 import { admit, dismiss, enter, hasSpace, leave, needsSfu, newSeat } from "./roster";
 
 const done = ok(null);
-/** A callout that was not started when the room died is not worth starting any more after so long. */
+/** A callout that could not be started for so long is not worth it any more. */
 const staleMs = 60_000;
 
 /** Errors: those of {@link mayCall}; conflict (the id is in use). Said again, it changes nothing. */
@@ -165,15 +164,22 @@ function comeIn(run: Run, seat: Seat, session?: string): void {
   say(run, { type: "invitation", id: seat.id, state: "answered" }, inviter);
 }
 
-/** After a crash: those that wait for the SFU are seen to again, and what has no sense any more is given up. */
-export function recoverCallouts(run: Run): void {
-  for (const seat of expected(run.room)) {
-    const { calling, id } = seat;
+/** Those that wait for the SFU are seen to again. */
+export function assureAgain(run: Run): void {
+  for (const { id, calling } of expected(run.room))
     if (calling?.answered) run.effects.push({ type: "assure", id });
-    else if (calling && !calling.started && isDue(seat) && calling.since + staleMs < run.now) {
-      const error: ErrorBody = errorBody("unavailable", { detail: "the call was lost" });
-      leave(run, seat, "failure", error);
-    }
+}
+
+/** When callouts that cannot be started are given up. */
+export function staleCallouts(room: Room): number[] {
+  return room.seats.flatMap((seat) => (seat.calling && isDue(seat) ? [seat.calling.since + staleMs] : []));
+}
+
+/** Whether one of them has been started after all, nobody knows: it is hung up. */
+export function dropStale(run: Run): void {
+  for (const seat of expected(run.room)) {
+    if (!seat.calling || !isDue(seat) || seat.calling.since + staleMs > run.now) continue;
+    dismiss(run, seat, "failure", errorBody("unavailable", { detail: "the call could not be started" }));
   }
 }
 

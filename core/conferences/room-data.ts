@@ -28,6 +28,7 @@ export interface Callout {
 
 /** A {@link Callout} that nobody has answered yet. */
 export interface Calling extends Callout {
+  /** When it could be started first: a phone with its host's offer. */
   since: number;
   /** To a phone: what its host offers. It is not dialled before. */
   offer?: SessionDescription;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { limits, serverLimits } from "../../protocol";
+import { isDue } from "./callouts";
 import { nextDue } from "./room";
 import { listOf, newRoom, seatOf } from "./room-data";
 import { answer, application, offer, World } from "./testing/world";
@@ -346,6 +347,42 @@ describe("calling somebody in", () => {
       { state: "ended", cause: "canceled", error: { name: "removed" } },
     ]);
     expect(world.room.seats.length).toBe(1);
+  });
+
+  it("that was taken back before it was started never is", () => {
+    const world = worldOf("a");
+    world.callOut("c", { inviter: "a" });
+    // It may be under way, as far as the room knows.
+    world.input({ type: "kick", id: "c" });
+    const seat = seatOf(world.room, "c");
+    expect(seat && isDue(seat)).toBe(false);
+    expect(seat?.outbox).toMatchObject({ n: 2, words: [{ word: { op: { op: "hangup" } } }] });
+    world.settle();
+    expect(world.call("c").started).toBe(false);
+    expect(world.room.seats.map(({ id }) => id)).toEqual(["a"]);
+    expect(world.call("a").named("invitation")).toMatchObject([
+      { id: "c", state: "ended", cause: "canceled" },
+    ]);
+  });
+
+  it("that cannot be started for a minute is given up, and hung up should it have been", () => {
+    const world = worldOf("a", "b");
+    world.callOut("c", { inviter: "a" });
+    world.callPhone("p");
+    world.now += 20 * second;
+    // From here on it can be started.
+    world.say("a", { type: "bridge", id: "p", description: offer });
+    world.now += 39 * second;
+    world.input({ type: "time" });
+    expect(world.room.seats.map(({ state }) => state)).toEqual(["in", "in", "calling", "calling"]);
+    expect(nextDue(world.room, world.now)).toBe(world.now + second);
+    world.now += second;
+    world.input({ type: "time" });
+    expect(seatOf(world.room, "p")?.state).toBe("calling");
+    world.call("c").started = true;
+    world.settle();
+    expect(world.call("c").over).toMatchObject({ error: { name: "unavailable" } });
+    expect(world.call("a").named("invitation")).toMatchObject([{ id: "c", error: { name: "unavailable" } }]);
   });
 
   it("is not begun where the mesh is full and there is no SFU", () => {

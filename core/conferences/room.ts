@@ -7,14 +7,16 @@ import { errorBody, ok, type Result, type RoomOperation } from "../../protocol";
 import type { LogEntry } from "../calls/call-data";
 import { describeBridge, failBridge, hearGateway, overdueBridges } from "./bridges";
 import {
+  assureAgain,
   callOut,
+  dropStale,
   hearAnswered,
   hearCallee,
   hearStarted,
   invite,
   isDue,
   noteBefore,
-  recoverCallouts,
+  staleCallouts,
   takeIn,
 } from "./callouts";
 import type { Means, RoomInput, RoomStep, Run } from "./inputs";
@@ -55,7 +57,7 @@ export function nextDue(room: Room, now: number): number | null {
     ...(seat.bridge?.by === undefined || seat.state === "leaving" ? [] : [seat.bridge.by]),
     ...(isDue(seat) || seat.calling?.answered ? [now + lostMs] : []),
   ]);
-  times.push(...sfuDue(room, now, lostMs));
+  times.push(...staleCallouts(room), ...sfuDue(room, now, lostMs));
   return times.length === 0 ? null : Math.min(...times);
 }
 
@@ -73,10 +75,12 @@ function react(run: Run, input: RoomInput): Result<null> {
       return kickAll(run);
     case "woke":
       loseChanges(run, Number.POSITIVE_INFINITY);
-      recoverCallouts(run);
+      assureAgain(run);
+      dropStale(run);
       return done;
     case "time":
       loseChanges(run, run.now - lostMs);
+      dropStale(run);
       // What the SFU has refused is asked for again.
       askAll(run);
       for (const { phone, host } of overdueBridges(run.room, run.now)) {

@@ -119,6 +119,8 @@ export function dismiss(run: Run, seat: Seat, cause: EndCause, error?: ErrorBody
   seat.state = "leaving";
   hangUp(run, seat, error);
   tellLeft(run, seat, former, cause, error);
+  // What was not started is not to be. Where a start is under way, the hang-up comes after it.
+  delete seat.calling;
 }
 
 function tellLeft(run: Run, seat: Seat, former: Seat["state"], cause: EndCause, error?: ErrorBody): void {

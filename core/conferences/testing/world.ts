@@ -24,6 +24,8 @@ export class Call {
   delivered = 0;
   /** The last word that was applied. */
   applied: number;
+  /** A callout's session knows of it once it was told to start it. */
+  started: boolean;
   readonly events: RoomEvent[] = [];
   readonly operations: unknown[] = [];
   over: { error?: ErrorBody } | undefined;
@@ -33,6 +35,7 @@ export class Call {
     readonly isCallout = false,
   ) {
     this.applied = isCallout ? 1 : 0;
+    this.started = !isCallout;
   }
 
   tell(event: CallEvent | RoomNotice): void {
@@ -48,7 +51,7 @@ export class Call {
 
   /** As `hear` of a session: answers the last word that was applied, undefined when the call is over. */
   hear(n: number, words: Seat["outbox"]["words"]): number | undefined {
-    if (this.over) return undefined;
+    if (this.over || !this.started) return undefined;
     if (n > this.applied + 1) return this.applied;
     for (const { word } of words.slice(this.applied + 1 - n)) {
       this.applied += 1;
@@ -187,6 +190,8 @@ export class World {
   }
 
   start(id: string): void {
+    const call = this.calls.get(id);
+    if (call) call.started = true;
     this.input({ type: "started", id, result: { ok: true, value: { time: this.now } } });
   }
 
