@@ -294,6 +294,77 @@ test("a camera that is stopped is not published any more, and one that is change
   ]);
 });
 
+test.each([{ displaySurface: "monitor" }, {}])(
+  "a screen goes out in one size, by a place of its own, and the camera after it in its sizes: %o",
+  async (surface) => {
+    room.plan = "sfu";
+    device("bob").media.screen = { width: 1_920, height: 1_080, ...surface };
+    const bob = await join("bob", { video: true });
+    for (const _ of [1, 2]) await answers(bob);
+    const sending = () =>
+      sfu("bob")
+        .transceivers.filter(({ sender, kind }) => kind === "video" && sender.track)
+        .map(({ mid, sender }) => [mid, sender.encodings?.length]);
+    expect(sending()).toEqual([["1", 3]]);
+    await Promise.all([bob.startScreenSharing(), world.pass(20)]);
+    await answers(bob);
+    expect(sending()).toEqual([["2", undefined]]);
+    expect(
+      publishes(bob)
+        .at(-1)
+        ?.tracks.map(({ mid }) => mid),
+    ).toEqual(["0", "2"]);
+    await Promise.all([bob.stopScreenSharing(), world.pass(20)]);
+    await answers(bob);
+    expect(sending()).toEqual([["3", 3]]);
+  },
+);
+
+test("a camera whose picture is smaller gets a place with fewer sizes", async () => {
+  room.plan = "sfu";
+  const bob = await join("bob", { video: true });
+  for (const _ of [1, 2]) await answers(bob);
+  Object.assign(device("bob").media, { width: 640, height: 360 });
+  await Promise.all([clients.get("bob")?.videoController.setCaptureDevice("other"), world.pass(20)]);
+  expect(
+    publishes(bob)
+      .at(-1)
+      ?.tracks.map(({ mid }) => mid),
+  ).toEqual(["0", "2"]);
+  expect(sfu("bob").transceivers[2]?.sender.encodings?.map(({ rid }) => rid)).toEqual(["h", "f"]);
+});
+
+test("a description that has grown too long is not sent: a fresh session begins small", async () => {
+  room.plan = "sfu";
+  const bob = await join("bob");
+  await answers(bob);
+  const pc = sfu("bob");
+  const { setLocalDescription } = pc;
+  pc.setLocalDescription = async () => {
+    await setLocalDescription.call(pc);
+    if (pc.localDescription) pc.localDescription.sdp += "a=x\r\n".repeat(20_001);
+  };
+  await Promise.all([bob.startVideo(), world.pass(20)]);
+  expect(publishes(bob)).toHaveLength(1);
+  expect(pc.connectionState).toBe("closed");
+  await world.pass(1_100);
+  expect(publishes(bob).at(-1)).toMatchObject({
+    fresh: true,
+    tracks: [{ kind: "audio" }, { kind: "video" }],
+  });
+});
+
+test("who is held by the app's server is not asked for", async () => {
+  room.plan = "sfu";
+  const alice = await join("alice", { video: true });
+  const bob = await join("bob");
+  const shown = () => room.operations(bob.callId, "show").map(({ videos }) => videos);
+  const silence = { muted: false, held: true };
+  room.say(bob.callId, { type: "participantChanged", change: { id: alice.callId, silence } });
+  await world.pass(200);
+  expect(shown()).toEqual([{ [alice.callId]: "m" }, {}]);
+});
+
 test("a microphone that is allowed late is published anew, and one that is in time is not", async () => {
   room.plan = "sfu";
   device("alice").media.permissionMs = 5_000;

@@ -107,6 +107,8 @@ export class FakeWebRtc {
   /** Of the camera's picture. */
   width = 1_280;
   height = 720;
+  /** Not every browser says what it is. */
+  screen: MediaTrackSettings = { width: 1_920, height: 1_080, displaySurface: "monitor" };
   /** A candidate is there with the description, and the others are not seen in it. */
   early = true;
   /** When all of this device's candidates are there. */
@@ -139,6 +141,11 @@ export class FakeWebRtc {
           );
           device.opened.push(...tracks);
           return new FakeStream(tracks);
+        },
+        getDisplayMedia: async () => {
+          const track = new FakeTrack("video", device.screen);
+          device.opened.push(track);
+          return new FakeStream([track]);
         },
       },
     } as unknown as WebRtc;
