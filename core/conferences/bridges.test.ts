@@ -71,6 +71,24 @@ it("needs a host, and there may be so many phones and no more", () => {
   expect(world.callPhone("p")).toMatchObject({ error: { name: "conferenceFull" } });
 });
 
+it("one user may have invited so many phones at a time, on all devices, and the server as many as there may be", () => {
+  const world = worldOf("b");
+  for (const id of ["a1", "a2"])
+    world.input({ type: "join", id, userId: "alice", video: false, reference: "r" });
+  world.means = { ...world.means, phonesPerUser: 2 };
+  expect(world.callPhone("p", { inviter: "a1" })).toMatchObject({ ok: true });
+  world.say("b", { type: "bridge", id: "p", description: offer });
+  world.start("p");
+  world.answer("p", answer);
+  expect(world.callPhone("q", { inviter: "a2" })).toMatchObject({ ok: true });
+  expect(world.callPhone("r", { inviter: "a2" })).toMatchObject({ error: { name: "rateLimited" } });
+  expect(world.callOut("c", { inviter: "a2" })).toMatchObject({ ok: true });
+  for (const id of ["s", "t", "u"]) expect(world.callPhone(id)).toMatchObject({ ok: true });
+  expect(world.callPhone("v", { inviter: "b" })).toMatchObject({ ok: true });
+  world.hangUp("p");
+  expect(world.callPhone("w", { inviter: "a2" })).toMatchObject({ ok: true });
+});
+
 it("another host takes over by an offer of its own, and hears the answer to that alone", () => {
   const world = withPhone();
   world.say("a", { type: "bridge", id: "p", description: described("the first one's second") });

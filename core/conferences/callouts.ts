@@ -37,12 +37,14 @@ export function callOut(
   }
   if (to.line === "test" || to.line === "conference")
     return fail("invalidValue", { detail: "to: nobody is there who could take part" });
-  const allowed = mayCall(run, to);
+  const inviter = seatOf(room, callout.inviter)?.userId;
+  const allowed = mayCall(run, to, inviter);
   if (!allowed.ok) return allowed;
   const { userId, line } = to;
   // The first word's number is the start's.
   const seat = newSeat({ id, userId, ...(line && { line }), reference }, callout.video, 2);
   seat.calling = { ...callout, since: now };
+  if (line && inviter !== undefined) seat.invitedBy = inviter;
   room.seats.push(seat);
   run.changed = true;
   giveHost(run, seat);
@@ -51,7 +53,7 @@ export function callOut(
 }
 
 /** Errors: conferenceFull, sfuMissing, hostMissing, rateLimited. */
-function mayCall({ room, means }: Run, { line, userId }: CallUser): Result<null> {
+function mayCall({ room, means }: Run, { line, userId }: CallUser, inviter?: string): Result<null> {
   const space = hasSpace(room, line ? undefined : userId);
   if (!space.ok) return space;
   const all = expected(room);
@@ -60,6 +62,10 @@ function mayCall({ room, means }: Run, { line, userId }: CallUser): Result<null>
     if (phones >= serverLimits.conferencePhones)
       return fail("conferenceFull", { detail: `${serverLimits.conferencePhones} phones are the most` });
     if (!findHost(room)) return fail("hostMissing");
+    const most = means.phonesPerUser ?? serverLimits.phoneCallsPerUser;
+    const invited = all.filter((seat) => inviter !== undefined && seat.invitedBy === inviter).length;
+    if (invited >= most)
+      return fail("rateLimited", { detail: `${most} calls to phones at a time`, retryAfter: 5 });
   } else if (room.plan === "mesh" && !means.sfu && all.length - phones >= limits.meshParticipants)
     return fail("sfuMissing");
   const wait = means.takeCallout();

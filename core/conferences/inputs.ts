@@ -49,6 +49,8 @@ export interface Means {
   sfu: boolean;
   /** Counts one more callout; answers the seconds to wait when there are too many, else 0. */
   takeCallout(): number;
+  /** Phones that one user may have invited at a time; missing: {@link serverLimits.phoneCallsPerUser}. */
+  phonesPerUser?: number;
 }
 
 export interface RoomStep {

@@ -76,6 +76,8 @@ export interface Seat {
   away?: true;
   /** Of a phone: the participant that is its host. */
   host?: string;
+  /** Of a phone: the user who has invited it. Missing where the app's server has. */
+  invitedBy?: string;
   calling?: Calling;
   bridge?: Bridge;
   /** What each user has signalled to it lately: bytes, less what may be said each second since. */
