@@ -89,7 +89,8 @@ export class AudioController {
   }
 
   /**
-   * Plays a call through an element of the app's instead of the SDK's own.
+   * Plays a call through an element of the app's instead of the SDK's own. Not a conference: the SDK plays each
+   * of its participants.
    *
    * @example
    * client.audioController.attach(call, document.querySelector("audio"));

@@ -53,9 +53,15 @@ export interface CallEvents {
   established: Call;
   /** It is over: see `call.details.endCause` and `error`. */
   ended: Call;
-  /** Video of the other side can be shown: `videoController.remoteView(call)`. */
+  /**
+   * Video of the other side can be shown: `videoController.remoteView(call)`. In a conference: of a participant,
+   * whose `stream` has it; `remoteTrack` says whose.
+   */
   videoTrackAdded: Call;
-  /** Something can be heard or seen. Of a phone before the answer, it may be: stop the progress tone. */
+  /**
+   * Something can be heard or seen. Of a phone before the answer, it may be: stop the progress tone. In a
+   * conference again whenever a participant's track comes another way: its stream stays the same.
+   */
   remoteTrack: {
     track: MediaStreamTrack;
     stream: MediaStream;
@@ -76,14 +82,14 @@ export interface CallEvents {
   transferred: Call;
   /** Devices of the callee sleep, and your own server wakes them: have it send these. */
   shouldSendPushNotification: PushPair[];
-  /** The other side muted, held, or changed its video. */
+  /** The other side muted, held, or changed its video. In a conference `participantUpdated` says so. */
   remoteMedia: MediaState;
   /** The other side has pressed these keys, and its tones came beside the media. */
   dtmf: string;
   /** Of a call to a phone: what it has cost, at the end, or a moment after it when this side hung up. */
   cost: CallCost;
   qualityWarning: QualityWarning;
-  /** Once a second while media runs. */
+  /** Once a second while media runs. In a conference without an SFU: of the worst of its connections. */
   quality: CallQuality;
 }
 

@@ -43,7 +43,7 @@ export class Call extends Emitter<CallEvents> {
   readonly conferenceId: string | undefined;
   readonly remoteDisplayName: string | undefined;
   readonly headers: CallHeaders;
-  /** What comes in: empty until the other side answered. */
+  /** What comes in: empty until the other side answered. In a conference always: each participant has a `stream`. */
   readonly incomingStream: MediaStream | undefined;
   /** Undefined also as long as it loads. */
   #conference: Conference | undefined;
@@ -126,7 +126,7 @@ export class Call extends Emitter<CallEvents> {
     return this.local.state.video;
   }
 
-  /** What the other side says about its media. */
+  /** What the other side says about its media; in a conference nobody's: see {@link participants}. */
   get remoteMedia(): MediaState {
     return { ...this.#remoteMedia };
   }
@@ -247,7 +247,7 @@ export class Call extends Emitter<CallEvents> {
     this.local.set({ muted: false });
   }
 
-  /** Neither side hears or sees the other, until {@link resume}. */
+  /** Neither side hears or sees the other, until {@link resume}. In a conference: this side and all others. */
   hold(): void {
     this.#hold(true);
   }

@@ -26,7 +26,10 @@ export class VideoController {
     return this.#view("local", call);
   }
 
-  /** The other side's picture; the sound comes from the audio controller. */
+  /**
+   * The other side's picture; the sound comes from the audio controller. In a conference it stays empty: show each
+   * participant's `stream` in a muted `<video>`.
+   */
   remoteView(call: Call): HTMLVideoElement {
     return this.#view("remote", call);
   }
@@ -55,7 +58,7 @@ export class VideoController {
     return this.setCaptureDevicePosition(this.#devices.position === "back" ? "front" : "back");
   }
 
-  /** The picture that is shown now, as PNG. Rejects with `invalidUse` when there is none. */
+  /** The picture that is shown now, as PNG. Rejects with `invalidUse` when there is none, as for `remote` in a conference. */
   async grabFrame(call: Call, side: Side): Promise<Blob> {
     const view = this.#view(side, call);
     const { grabFrame } = await import("./grab-frame");
