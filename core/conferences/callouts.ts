@@ -144,7 +144,7 @@ export function hearAnswered(run: Run, seat: Seat, event: Answered): void {
   const { calling, line, id } = seat;
   if (!calling) return;
   if (!line && needsSfu(run.room) && run.means.sfu) {
-    calling.answered = true;
+    calling.answered = run.now;
     run.changed = true;
     run.effects.push({ type: "assure", id });
     return;
@@ -170,10 +170,13 @@ function comeIn(run: Run, seat: Seat, session?: string): void {
   say(run, { type: "invitation", id: seat.id, state: "answered" }, inviter);
 }
 
-/** Those that wait for the SFU are seen to again. */
-export function assureAgain(run: Run): void {
-  for (const { id, calling } of expected(run.room))
-    if (calling?.answered) run.effects.push({ type: "assure", id });
+/** Those that wait for the SFU since then, or longer, are seen to again. */
+export function assureAgain(run: Run, since: number): void {
+  for (const { id, calling } of expected(run.room)) {
+    if (calling?.answered === undefined || calling.answered > since) continue;
+    calling.answered = run.now;
+    run.effects.push({ type: "assure", id });
+  }
 }
 
 /** When callouts that cannot be started are given up. */

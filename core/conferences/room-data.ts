@@ -36,8 +36,8 @@ export interface Calling extends Callout {
   started?: true;
   /** Of its progress, what the inviter was told last. */
   told?: "progressing" | "ringing";
-  /** Somebody is there, and waits for the SFU. */
-  answered?: true;
+  /** Somebody is there, and waits for the SFU, which was asked at this time. */
+  answered?: number;
 }
 
 /** How a phone is connected with its host. */

@@ -412,6 +412,13 @@ describe("calling somebody in", () => {
     world.effects = [];
     world.crash();
     expect(world.effects).toContainEqual({ type: "assure", id: "c" });
+    world.effects = [];
+    world.input({ type: "time" });
+    expect(world.effects).toEqual([]);
+    // Whatever has become of that.
+    world.now = nextDue(world.room, world.now) ?? 0;
+    world.input({ type: "time" });
+    expect(world.effects).toContainEqual({ type: "assure", id: "c" });
     world.input({ type: "assured", id: "c" });
     world.settle();
     expect(world.call("c").over).toMatchObject({ error: { name: "unavailable" } });

@@ -55,7 +55,8 @@ export function step(before: Room, input: RoomInput, now: number, means: Means):
 export function nextDue(room: Room, now: number): number | null {
   const times = room.seats.flatMap((seat) => [
     ...(seat.bridge?.by === undefined || seat.state === "leaving" ? [] : [seat.bridge.by]),
-    ...(isDue(seat) || seat.calling?.answered ? [now + lostMs] : []),
+    ...(isDue(seat) ? [now + lostMs] : []),
+    ...(seat.calling?.answered === undefined ? [] : [seat.calling.answered + lostMs]),
   ]);
   times.push(...staleCallouts(room), ...sfuDue(room, now, lostMs));
   return times.length === 0 ? null : Math.min(...times);
@@ -75,11 +76,12 @@ function react(run: Run, input: RoomInput): Result<null> {
       return kickAll(run);
     case "woke":
       loseChanges(run, Number.POSITIVE_INFINITY);
-      assureAgain(run);
+      assureAgain(run, Number.POSITIVE_INFINITY);
       dropStale(run);
       return done;
     case "time":
       loseChanges(run, run.now - lostMs);
+      assureAgain(run, run.now - lostMs);
       dropStale(run);
       // What the SFU has refused is asked for again.
       askAll(run);
@@ -96,7 +98,7 @@ function react(run: Run, input: RoomInput): Result<null> {
   if (input.type === "heard") hear(run, seat, input.entries);
   else if (input.type === "started") hearStarted(run, seat, input.result);
   else if (input.type === "assured") {
-    if (seat.state === "calling" && seat.calling?.answered) takeIn(run, seat, input.session);
+    if (seat.state === "calling" && seat.calling?.answered !== undefined) takeIn(run, seat, input.session);
   } else leave(run, seat, "failure", errorBody("unavailable", { detail: "the call was lost" }));
   return done;
 }

@@ -177,7 +177,7 @@ export function setPresent(run: Run, seat: Seat, isPresent: boolean): void {
 export function command(run: Run, id: string, what: Command): Result<null> {
   const seat = seatOf(run.room, id);
   // One that waits for the SFU hears of it when it comes in, and so do the others.
-  const waits = seat?.state === "calling" && seat.calling?.answered;
+  const waits = seat?.state === "calling" && seat.calling?.answered !== undefined;
   if (!seat || (seat.state !== "in" && !waits)) return fail("notFound");
   const silence = { ...seat.silence };
   if (what === "mute" || what === "unmute") silence.muted = what === "mute";
