@@ -2,14 +2,7 @@ import { expect, it } from "vitest";
 import { serverLimits } from "../../protocol";
 import { nextDue } from "./room";
 import { seatOf } from "./room-data";
-import { answer, offer, World } from "./testing/world";
-
-function worldOf(...ids: string[]): World {
-  const world = new World();
-  for (const id of ids) world.join(id);
-  world.settle();
-  return world;
-}
+import { answer, offer, type World, worldOf } from "./testing/world";
 
 const described = (sdp: string, type: "offer" | "answer" = "offer") => ({ type, sdp });
 const bridgesOf = (world: World, id: string) => world.call(id).named("bridge");

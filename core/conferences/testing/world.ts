@@ -224,3 +224,14 @@ export class World {
     ]);
   }
 }
+
+/** Ids of so many. */
+export const many = (count: number): string[] => Array.from({ length: count }, (_, at) => `u${at}`);
+
+/** A room in which these are, and have heard all. */
+export function worldOf(...ids: string[]): World {
+  const world = new World();
+  for (const id of ids) world.join(id);
+  world.settle();
+  return world;
+}
