@@ -17,8 +17,8 @@ type Publish = Extract<RoomOperation, { type: "publish" }>;
  * read: it goes out whole or not at all.
  */
 function layersOf(track: MediaStreamTrack | null, screen: boolean): RTCRtpEncodingParameters[] {
-  const { width = 0, height = 0, displaySurface } = track?.getSettings?.() ?? {};
-  const area = screen || displaySurface ? 0 : width * height;
+  const { width = 0, height = 0 } = track?.getSettings?.() ?? {};
+  const area = screen ? 0 : width * height;
   const half = { rid: "h", maxBitrate: 500_000, scaleResolutionDownBy: 2 };
   const full = { rid: "f", maxBitrate: 1_500_000 };
   if (area >= 960 * 540) return [{ rid: "q", maxBitrate: 150_000, scaleResolutionDownBy: 4 }, half, full];

@@ -107,8 +107,6 @@ export class FakeWebRtc {
   /** Of the camera's picture. */
   width = 1_280;
   height = 720;
-  /** Not every browser says what it is. */
-  screen: MediaTrackSettings = { width: 1_920, height: 1_080, displaySurface: "monitor" };
   /** A candidate is there with the description, and the others are not seen in it. */
   early = true;
   /** When all of this device's candidates are there. */
@@ -143,7 +141,7 @@ export class FakeWebRtc {
           return new FakeStream(tracks);
         },
         getDisplayMedia: async () => {
-          const track = new FakeTrack("video", device.screen);
+          const track = new FakeTrack("video", { width: 1_920, height: 1_080 });
           device.opened.push(track);
           return new FakeStream([track]);
         },
