@@ -127,7 +127,11 @@ export class ConferenceRoom extends DurableObject<Env> {
   #apply(input: RoomInput, address?: RoomAddress, joiner?: string): Result<null> {
     const before = this.#room ?? (address && newRoom(address.applicationKey, address.conferenceId));
     if (!before) return fail("notFound");
-    const means = { sfu: hasSfu(this.env), takeCallout: () => this.#callouts.take(this.clock()) };
+    const means = {
+      sfu: hasSfu(this.env),
+      takeCallout: () => this.#callouts.take(this.clock()),
+      phonesPerUser: Number(this.env.PHONE_CALLS_PER_USER) || serverLimits.phoneCallsPerUser,
+    };
     const { room, changed, effects, result } = step(before, input, this.clock(), means);
     if (changed && room.seats.length > 0) storeRoom(this.ctx.storage.kv, room);
     this.#room = room.seats.length > 0 ? room : undefined;
