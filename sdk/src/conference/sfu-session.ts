@@ -14,14 +14,20 @@ type Publish = Extract<RoomOperation, { type: "publish" }>;
  * Of a picture: up to three sizes, of which each receiver takes what it shows. The SFU takes the first of their
  * names for the largest; browsers give up the last in the list first when the uplink is poor, and do not send
  * all of a small picture (Chromium, by its area: three from 960 × 540 on, two from 480 × 270). A screen is to be
- * read: it goes out whole or not at all.
+ * read: it goes out whole or not at all. `place`: makes the names unique in a session, since an SFU may know
+ * packets by them alone, those of a camera that was stopped among them.
  */
-function layersOf(track: MediaStreamTrack | null, screen: boolean): RTCRtpEncodingParameters[] {
+function layersOf(
+  track: MediaStreamTrack | null,
+  screen: boolean,
+  place: number,
+): RTCRtpEncodingParameters[] {
   const { width = 0, height = 0 } = track?.getSettings?.() ?? {};
   const area = screen ? 0 : width * height;
-  const half = { rid: "h", maxBitrate: 500_000, scaleResolutionDownBy: 2 };
-  const full = { rid: "f", maxBitrate: 1_500_000 };
-  if (area >= 960 * 540) return [{ rid: "q", maxBitrate: 150_000, scaleResolutionDownBy: 4 }, half, full];
+  const half = { rid: `h${place}`, maxBitrate: 500_000, scaleResolutionDownBy: 2 };
+  const full = { rid: `f${place}`, maxBitrate: 1_500_000 };
+  const quarter = { rid: `q${place}`, maxBitrate: 150_000, scaleResolutionDownBy: 4 };
+  if (area >= 960 * 540) return [quarter, half, full];
   return area >= 480 * 270 ? [half, full] : [];
 }
 
@@ -124,7 +130,8 @@ export class SfuSession {
     const now = this.#hooks.now();
     const known = this.#senders.get(name);
     const forgotten = known?.emptySince !== undefined && now - known.emptySince > forgottenAfter;
-    const sendEncodings = kind === "video" ? layersOf(track, this.#hooks.screen()) : [];
+    const sendEncodings =
+      kind === "video" ? layersOf(track, this.#hooks.screen(), this.pc.getTransceivers().length) : [];
     const layers = sendEncodings.length;
     // How many sizes a place has is settled with its first description.
     if (known && sends && !(track && (forgotten || known.layers !== layers))) {

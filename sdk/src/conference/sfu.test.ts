@@ -89,13 +89,13 @@ test("in a large conference one publishes at once, and makes no connection with 
   expect(publishes(bob)[1]).not.toHaveProperty("fresh");
   const [audio, video] = sfu("bob").transceivers.map(({ sender }) => sender);
   expect(audio?.track?.kind).toBe("audio");
-  expect(video?.encodings?.map(({ rid }) => rid)).toEqual(["q", "h", "f"]);
+  expect(video?.encodings?.map(({ rid }) => rid)).toEqual(["q1", "h1", "f1"]);
 });
 
 test.each([
-  [960, 540, ["q", "h", "f"]],
-  [720, 1_280, ["q", "h", "f"]],
-  [640, 480, ["h", "f"]],
+  [960, 540, ["q1", "h1", "f1"]],
+  [720, 1_280, ["q1", "h1", "f1"]],
+  [640, 480, ["h1", "f1"]],
   [320, 240, undefined],
   [960, 120, undefined],
 ])("a camera of %i by %i pixels sends as many sizes as make sense", async (width, height, rids) => {
@@ -327,7 +327,7 @@ test("a camera whose picture is smaller gets a place with fewer sizes", async ()
       .at(-1)
       ?.tracks.map(({ mid }) => mid),
   ).toEqual(["0", "2"]);
-  expect(sfu("bob").transceivers[2]?.sender.encodings?.map(({ rid }) => rid)).toEqual(["h", "f"]);
+  expect(sfu("bob").transceivers[2]?.sender.encodings?.map(({ rid }) => rid)).toEqual(["h2", "f2"]);
 });
 
 test("a description that has grown too long is not sent: a fresh session begins small", async () => {
