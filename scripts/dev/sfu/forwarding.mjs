@@ -111,6 +111,8 @@ export class Publication {
 /** A track that a session receives. */
 export class Subscription {
   closed = false;
+  #agreed = false;
+  #forget = () => {};
   /** @type {Layer | undefined} whose packets are handed on now */
   #current;
   /** When its last packet went, milliseconds. */
@@ -125,12 +127,19 @@ export class Subscription {
     this.publisher = publisher;
     this.publication = publication;
     this.simulcast = simulcast;
-    this.sender.onRtcp.subscribe((packet) => {
-      // Picture loss (1) and full intra request (4), RFC 4585 and 5104.
-      const count = "feedback" in packet && packet.type === 206 ? Number(packet.feedback?.count) : 0;
-      if (count === 1 || count === 4) this.publication.askForKeyFrame(this.#current);
-    });
     publication.subscriptions.add(this);
+  }
+
+  /** The receiver has agreed. What came before that it would not have known: a key frame would be lost. */
+  begin() {
+    if (this.#agreed || this.closed) return;
+    this.#agreed = true;
+    // Not the sender's own events: werift looks at who says it first, and takes it for a word to what that
+    // browser itself sends.
+    const { unSubscribe } = this.sender.dtlsTransport.onRtcp.subscribe((packet) => {
+      if (isLost(packet, this.sender.ssrc)) this.publication.askForKeyFrame(this.#current);
+    });
+    this.#forget = unSubscribe;
   }
 
   /** The same place receives something else, or another layer of it. @param {{ publisher: string, publication: Publication, simulcast?: Simulcast }} source */
@@ -146,6 +155,7 @@ export class Subscription {
 
   /** @param {RtpPacket} packet @param {Layer} layer @param {number} now */
   forward(packet, layer, now) {
+    if (!this.#agreed) return;
     if (layer !== this.#current) {
       if (layer.rid !== this.#wanted(now)) return;
       if (this.publication.kind === "video" && !isKeyFrame(packet)) {
@@ -180,8 +190,19 @@ export class Subscription {
 
   close() {
     this.closed = true;
+    this.#forget();
     this.publication.subscriptions.delete(this);
   }
+}
+
+/**
+ * The picture of this number is lost (RFC 4585, 6.3.1).
+ *
+ * @param {import("werift").RtcpPacket} packet @param {number} ssrc
+ */
+function isLost({ type, ...more }, ssrc) {
+  const { feedback } = /** @type {{ feedback?: { count?: number, mediaSsrc?: number } }} */ (more);
+  return type === 206 && feedback?.count === 1 && feedback.mediaSsrc === ssrc;
 }
 
 /** Whether a VP8 key frame begins with this packet. @param {RtpPacket} packet */

@@ -147,6 +147,7 @@ export class Session {
       if (!isAnswer) return { sessionDescription: await this.#answer(description) };
       await this.#hear(description);
       this.#offered = false;
+      for (const subscription of this.subscriptions.values()) subscription.begin();
       return {};
     }, isAnswer);
   }
