@@ -16,8 +16,9 @@ import type { RoomWord } from "./words";
 
 /** A call that the room makes. */
 export interface Callout {
+  /** A user of this application, or what `line` says: resolved and allowed. */
   to: CallUser;
-  /** What the callee sees as the caller's name. */
+  /** What the callee sees as the caller's name: for a phone, a number that its trunk may show. */
   displayName?: string;
   video: boolean;
   headers: CallHeaders;

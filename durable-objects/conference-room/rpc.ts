@@ -1,8 +1,9 @@
 /** What sessions and the edge ask of a {@link ConferenceRoom}. */
-import type { CallUser, LogEntry } from "../../core/calls/call-data";
+import type { LogEntry } from "../../core/calls/call-data";
 import type { Command } from "../../core/conferences/inputs";
+import type { Callout as RoomCallout } from "../../core/conferences/room-data";
 import type { RoomWords } from "../../core/conferences/words";
-import type { CallHeaders, ParticipantInfo } from "../../protocol";
+import type { ParticipantInfo } from "../../protocol";
 import type { UserAddress } from "../user-hub/rpc";
 
 /** A conference, fully named: the key of a room. */
@@ -29,18 +30,9 @@ export interface RoomDelivery extends RoomAddress {
 }
 
 /** A call of the room's that brings somebody in. */
-export interface Callout extends RoomAddress {
+export interface Callout extends RoomAddress, RoomCallout {
   /** A new UUID. */
   callId: string;
-  /** A user of this application, or what `line` says: resolved and allowed. */
-  to: CallUser;
-  /** What the callee sees as the caller's name: for a phone, a number that its trunk may show. */
-  displayName?: string;
-  video: boolean;
-  headers: CallHeaders;
-  ringSeconds?: number;
-  /** Who has invited: hears what becomes of it. */
-  inviter?: string;
   reference: string;
 }
 

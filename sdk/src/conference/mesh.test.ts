@@ -1,35 +1,21 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { Call, CarillonClient, Participant } from "..";
+import type { Call, Participant } from "..";
+import { Gathering, names } from "../testing/gathering";
 import type { FakePeerConnection, FakeTrack } from "../testing/webrtc";
-import { type Device, World } from "../testing/world";
+import type { Device, World } from "../testing/world";
 
+let team: Gathering;
 let world: World;
-const devices = new Map<string, Device>();
-const clients = new Map<string, CarillonClient>();
 
 beforeEach(async () => {
   vi.useFakeTimers();
-  world = new World();
-  for (const name of ["alice", "bob", "carol"]) {
-    const device = world.device(name);
-    devices.set(name, device);
-    clients.set(name, await device.started());
-  }
+  team = await Gathering.begin();
+  world = team.world;
 });
 afterEach(() => vi.useRealTimers());
 
-function device(name: string): Device {
-  const found = devices.get(name);
-  if (!found) throw new Error("Nobody of that name.");
-  return found;
-}
-
-async function join(name: string, options = {}): Promise<Call> {
-  const call = clients.get(name)?.callClient.callConference("team", options);
-  if (!call) throw new Error("Nobody of that name.");
-  await world.pass(1_000);
-  return call;
-}
+const device: Gathering["device"] = (name) => team.device(name);
+const join: Gathering["join"] = (name, options) => team.join(name, options);
 
 const users = (call: Call) => call.participants.map(({ userId }) => userId);
 const states = ({ media }: Device) => media.connections.map(({ connectionState }) => connectionState);
@@ -37,7 +23,7 @@ const sent = ({ transceivers }: FakePeerConnection) => transceivers.map(({ sende
 
 test("the first one is alone, and everything is told as of another call", async () => {
   const states: string[] = [];
-  const call = clients.get("alice")?.callClient.callConference("team");
+  const call = team.client("alice").callClient.callConference("team");
   if (!call) throw new Error("No call.");
   for (const event of ["progressing", "answered", "established", "ended"] as const) {
     call.on(event, () => states.push(event));
@@ -78,9 +64,7 @@ test("who comes later offers to all who are there, in one operation, and each he
   const bob = await join("bob");
   world.server.received.length = 0;
   const carol = await join("carol");
-  expect(["alice", "bob", "carol"].map((name) => states(device(name)))).toEqual(
-    Array(3).fill(["connected", "connected"]),
-  );
+  expect(names.map((name) => states(device(name)))).toEqual(Array(3).fill(["connected", "connected"]));
   expect([users(alice), users(bob), users(carol)]).toEqual([
     ["bob", "carol"],
     ["alice", "carol"],
@@ -139,7 +123,7 @@ test("video that comes later is negotiated with everybody, also when two begin a
       ["on", 1],
     ]);
   }
-  for (const { media } of devices.values()) {
+  for (const { media } of names.map(device)) {
     expect(media.connections.map(({ signalingState }) => signalingState)).toEqual(["stable", "stable"]);
     expect(media.connections.map((pc) => sent(pc).map((track) => track?.kind))).toEqual([
       ["audio", "video"],
@@ -173,7 +157,7 @@ test("mute, hold and another microphone reach all connections without a word abo
   expect(before?.enabled).toBe(false);
   alice.resume();
   world.server.received.length = 0;
-  await Promise.all([clients.get("alice")?.audioController.setInputDevice("other"), world.pass(100)]);
+  await Promise.all([team.client("alice").audioController.setInputDevice("other"), world.pass(100)]);
   const now = media.opened.at(-1);
   expect([before?.readyState, now?.readyState, now?.enabled]).toEqual(["ended", "live", true]);
   expect(media.connections.map(sent)).toEqual([[now], [now]]);
@@ -261,7 +245,7 @@ test("a path that broke is found again, while the others go on", async () => {
 test("a call from a conference rings as any call, and its answer joins", async () => {
   const alice = await join("alice");
   let call: Call | undefined;
-  clients.get("bob")?.callClient.on("incomingCall", (incoming) => {
+  team.client("bob").callClient.on("incomingCall", (incoming) => {
     call = incoming;
   });
   world.server.callOut("0190a5b0-0000-7000-8000-000000000001", "bob", "team");
@@ -343,7 +327,7 @@ test("people, phones and addresses are invited by ids of their own, and what bec
 });
 
 test("what a conference cannot do is refused", async () => {
-  const { callClient } = clients.get("alice") ?? {};
+  const { callClient } = team.client("alice");
   for (const id of ["", "x".repeat(65), "a\nb", "a\x7fb", 5 as never, undefined as never]) {
     expect(() => callClient?.callConference(id)).toThrow(/conferenceId/);
   }

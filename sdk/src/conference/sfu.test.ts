@@ -1,42 +1,28 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { errorBody, type SessionDescription, type SfuTrack } from "../../../protocol";
-import type { Call, CarillonClient } from "..";
+import type { Call } from "..";
+import { Gathering } from "../testing/gathering";
 import type { FakeRoom } from "../testing/room";
 import type { FakePeerConnection, FakeTrack } from "../testing/webrtc";
-import { type Device, World } from "../testing/world";
+import type { World } from "../testing/world";
 
+let team: Gathering;
 let world: World;
 let room: FakeRoom;
-const devices = new Map<string, Device>();
-const clients = new Map<string, CarillonClient>();
 
 beforeEach(async () => {
   vi.useFakeTimers();
-  world = new World();
-  room = world.server.room("team");
-  for (const name of ["alice", "bob", "carol"]) {
-    const device = world.device(name);
-    devices.set(name, device);
-    clients.set(name, await device.started());
-  }
+  team = await Gathering.begin();
+  world = team.world;
+  room = team.room;
 });
 afterEach(() => vi.useRealTimers());
 
-function device(name: string): Device {
-  const found = devices.get(name);
-  if (!found) throw new Error("Nobody of that name.");
-  return found;
-}
-
-async function join(name: string, options = {}): Promise<Call> {
-  const call = clients.get(name)?.callClient.callConference("team", options);
-  if (!call) throw new Error("Nobody of that name.");
-  await world.pass(1_000);
-  return call;
-}
+const device: Gathering["device"] = (name) => team.device(name);
+const join: Gathering["join"] = (name, options) => team.join(name, options);
 
 /** The connection with the SFU: the last one that was made. */
-const sfu = (name: string): FakePeerConnection => device(name).media.last;
+const sfu = (...of: Parameters<Gathering["device"]>): FakePeerConnection => device(...of).media.last;
 const answer: SessionDescription = { type: "answer", sdp: "v=0\r\nid:sfu\r\n" };
 
 function offering(tracks: SfuTrack[], direction = "sendonly"): SessionDescription {
@@ -279,7 +265,7 @@ test("a camera that is stopped is not published any more, and one that is change
   await answers(bob);
   await answers(bob);
   const count = publishes(bob).length;
-  await Promise.all([clients.get("bob")?.videoController.setCaptureDevice("other"), world.pass(20)]);
+  await Promise.all([team.client("bob").videoController.setCaptureDevice("other"), world.pass(20)]);
   expect(publishes(bob)).toHaveLength(count);
   expect(sfu("bob").transceivers[1]?.sender.track).toBe(device("bob").media.opened.at(-1));
   bob.stopVideo();
@@ -321,7 +307,7 @@ test("a camera whose picture is smaller gets a place with fewer sizes", async ()
   const bob = await join("bob", { video: true });
   for (const _ of [1, 2]) await answers(bob);
   Object.assign(device("bob").media, { width: 640, height: 360 });
-  await Promise.all([clients.get("bob")?.videoController.setCaptureDevice("other"), world.pass(20)]);
+  await Promise.all([team.client("bob").videoController.setCaptureDevice("other"), world.pass(20)]);
   expect(
     publishes(bob)
       .at(-1)
